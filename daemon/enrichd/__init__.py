@@ -1,0 +1,1 @@
+"""What is done: indexing, asking language servers, serving answers."""

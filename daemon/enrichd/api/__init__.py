@@ -1,0 +1,1 @@
+"""The doors of the daemon: HTTP on a Unix socket and on localhost, and metrics."""

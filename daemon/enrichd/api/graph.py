@@ -1,0 +1,96 @@
+"""The routes that ask the graph: what the query commands give, each answer with how whole it is."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Protocol
+
+from aiohttp import web
+from msgspec import Struct
+
+from enrichd.api.answers import answer
+from enrichd.api.daemon import Daemon
+from enrichd.api.parameters import Limit, Text, from_query
+from enrichd.query.answers import Advice
+from enrichd.query.edges import callees, callers, references
+from enrichd.query.explain import ExplainAnswer, explain
+from enrichd.query.select import Selected, select
+from enrichd.query.symbols import symbols
+from enrichd_tracker.store.port import Reader
+
+
+class SymbolQuery(Struct, frozen=True, forbid_unknown_fields=True):
+    """A name, a part of one, or a glob, and where to look."""
+
+    q: Text
+    kind: Text | None = None
+    path: Text | None = None
+    workspace: Text | None = None
+    limit: Limit = 100
+
+
+class AboutSymbol(Struct, frozen=True, forbid_unknown_fields=True):
+    """The symbol that a question is about: a uid, a qualified name, or a place."""
+
+    symbol: Text
+    workspace: Text | None = None
+
+
+class Question(Protocol):
+    """One of the functions of ``enrichd.query`` that are asked about a symbol."""
+
+    def __call__(
+        self, reader: Reader, selected: Selected, *, now: float, advice: Advice
+    ) -> object: ...
+
+
+class GraphRoutes:
+    """The handlers, around the daemon whose store they read."""
+
+    def __init__(self, daemon: Daemon) -> None:
+        self._daemon = daemon
+
+    def table(self) -> Iterable[web.RouteDef]:
+        """Method, path and handler of each."""
+        return (
+            web.get("/api/v1/symbols", self._symbols),
+            web.get("/api/v1/graph/callers", self._about(callers)),
+            web.get("/api/v1/graph/callees", self._about(callees)),
+            web.get("/api/v1/graph/references", self._about(references)),
+            web.get("/api/v1/graph/explain", self._about(self._explain)),
+        )
+
+    async def _symbols(self, request: web.Request) -> web.Response:
+        wanted = from_query(request, SymbolQuery)
+        now = self._daemon.clock.time()
+        found = await self._daemon.store.read(
+            lambda reader: symbols(
+                reader,
+                wanted.q,
+                now=now,
+                kind=wanted.kind,
+                path=wanted.path,
+                workspace=wanted.workspace,
+                limit=wanted.limit,
+            )
+        )
+        return answer(found)
+
+    def _explain(
+        self, reader: Reader, selected: Selected, *, now: float, advice: Advice
+    ) -> ExplainAnswer:
+        most = self._daemon.max_attempts
+        return explain(reader, selected, now=now, max_attempts=most, advice=advice)
+
+    def _about(self, question: Question) -> Callable[[web.Request], Awaitable[web.Response]]:
+        async def handler(request: web.Request) -> web.Response:
+            wanted = from_query(request, AboutSymbol)
+            now = self._daemon.clock.time()
+
+            def ask(reader: Reader) -> object:
+                selected = select(reader, wanted.symbol, workspace=wanted.workspace)
+                return question(reader, selected, now=now, advice=self._daemon.advice)
+
+            return answer(await self._daemon.store.read(ask))
+
+        return handler

@@ -1,0 +1,122 @@
+"""The HTTP server: one application behind a Unix socket and, by choice, a loopback address."""
+
+from __future__ import annotations
+
+import logging
+import socket as sockets
+from pathlib import Path
+
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+
+from enrichd.api.answers import explain_errors
+from enrichd.api.daemon import Daemon
+from enrichd.api.graph import GraphRoutes
+from enrichd.api.listening import UnixListener, listen_tcp
+from enrichd.api.routes import DaemonRoutes
+from enrichd.api.security import Gate, read_or_make_token
+
+MAX_BODY_BYTES = 1024 * 1024
+_MAX_HEADERS = 64
+_MAX_HEADER_BYTES = 8190
+_IDLE_TIMEOUT_S = 30.0
+"""Also the time that a client has to send the head of its first request."""
+_LINGER_S = 1.0
+_DRAIN_S = 0.5
+"""aiohttp waits this long for handlers to end, and as long again for those that it cancelled."""
+
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+class ApiServer:
+    """Serves a daemon from ``start`` until ``stop``.
+
+    ``start`` raises AlreadyServed, CannotListen, PermissionRefused, or what is wrong with the token
+    file, and leaves nothing behind then. The token file is only needed, and made, for TCP.
+    """
+
+    def __init__(
+        self, app: Daemon, *, socket: Path, listen: tuple[str, int] | None, token_file: Path
+    ) -> None:
+        self._daemon = app
+        self._path = socket
+        self._listen = listen
+        self._token_file = token_file
+        self._unix: UnixListener | None = None
+        self._tcp: sockets.socket | None = None
+        self._address: tuple[str, int] | None = None
+        self._runner: web.AppRunner | None = None
+
+    @property
+    def address(self) -> tuple[str, int] | None:
+        """Where it listens on TCP, with the port that it got where it asked for any."""
+        return self._address
+
+    async def start(self) -> None:
+        """Listen and serve."""
+        try:
+            self._unix = UnixListener(self._path)
+            token = ""
+            if self._listen is not None:
+                self._tcp = listen_tcp(*self._listen)
+                self._address = self._listen[0], self._tcp.getsockname()[1]
+                token = read_or_make_token(self._token_file)
+            self._runner = self._made_runner(Gate(self._address, token))
+            await self._runner.setup()
+            for listener in (self._unix.socket, self._tcp):
+                if listener is not None:
+                    await web.SockSite(self._runner, listener).start()
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Remove the socket, take no more requests, and give those that run a moment."""
+        if self._unix is not None:
+            self._unix.remove_name()
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+        if self._unix is not None:
+            self._unix.socket.close()
+            self._unix = None
+        if self._tcp is not None:
+            self._tcp.close()
+            self._tcp = self._address = None
+
+    def _made_runner(self, gate: Gate) -> web.AppRunner:
+        app = web.Application(
+            middlewares=[explain_errors, gate.middleware()], client_max_size=MAX_BODY_BYTES
+        )
+        app.add_routes([*DaemonRoutes(self._daemon).table(), *GraphRoutes(self._daemon).table()])
+        app.on_response_prepare.append(_add_headers)
+        return web.AppRunner(
+            app,
+            access_log=None,
+            keepalive_timeout=_IDLE_TIMEOUT_S,
+            lingering_time=_LINGER_S,
+            logger=_logger(),
+            max_field_size=_MAX_HEADER_BYTES,
+            max_headers=_MAX_HEADERS,
+            max_line_size=_MAX_HEADER_BYTES,
+            shutdown_timeout=_DRAIN_S,
+        )
+
+
+async def _add_headers(_: web.Request, response: web.StreamResponse) -> None:
+    response.headers.update(_HEADERS)
+
+
+def _logger() -> logging.Logger:
+    logger = logging.getLogger(__name__)
+    logger.addFilter(_is_ours)
+    return logger
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    """Garbage that is sent to us is answered; it is no error of ours to be logged."""
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))

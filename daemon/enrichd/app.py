@@ -1,0 +1,332 @@
+"""The composition root: builds everything from the configuration, starts it, stops it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+from enum import Enum, auto
+from importlib.metadata import version
+from pathlib import Path
+
+import structlog
+from msgspec import structs
+
+from enrichd.clock import Clock
+from enrichd.config import Config
+from enrichd.enrich.service import Enrichment, EnrichOptions
+from enrichd.errors import AnswerIsNo, UsageError
+from enrichd.index.run import IndexOptions
+from enrichd.indexing import Indexing
+from enrichd.lsp.states import ServerState
+from enrichd.metrics import Metrics
+from enrichd.query.status import DaemonInfo, ServerInfo, Status, build
+from enrichd.servers import advice, profiles
+from enrichd.services import Services
+from enrichd_tracker.backoff import BackoffPolicy
+from enrichd_tracker.enrichment import EnrichmentTracker
+from enrichd_tracker.model import Lane, Workspace
+from enrichd_tracker.store.port import Reader
+from enrichd_tracker.store.sqlite import SqliteStore
+
+NOT_LOOKED_AT = "its files have not been looked at since the start"
+_TICKS_TILL_DEAD = 3
+_LEAST_PATIENCE_S = 30.0
+
+_log = structlog.get_logger()
+
+
+class Servers(Enum):
+    """Which language servers are started."""
+
+    ALWAYS = auto()  # for every language: ready when something changes
+    WHEN_NEEDED = auto()  # for languages with orphans
+    NEVER = auto()
+
+
+class App:
+    """The running daemon, or the one run of `enrichd index`: the same parts, the same care."""
+
+    def __init__(self, config: Config, clock: Clock, store: SqliteStore, servers: Servers) -> None:
+        self.config = config
+        self.store = store
+        self.metrics = Metrics()
+        self.clock = clock
+        self._servers = servers
+        self._started_at = clock.monotonic()
+        self._random = random.SystemRandom()
+        self._stopping = False
+        self.reload_problem = ""
+        """Why the last reload was refused: the configuration in force is an older one."""
+        self.services = Services()
+        self.enrichment = Enrichment(
+            store=store,
+            tracker=EnrichmentTracker(_policy(config), clock, random=self._random),
+            services=self.services,
+            clock=clock,
+            metrics=self.metrics,
+            options=EnrichOptions(
+                external=config.enrich.external,
+                request_timeout_s=config.enrich.request_timeout_s,
+                interval_s=config.monitor.interval_s,
+                queue_size=config.monitor.queue_size,
+            ),
+            jitter=lambda: self._random.uniform(-1, 1),
+            on_stale=lambda each: self.indexing.request(each),  # noqa: PLW0108 - made below
+        )
+        self.indexing = Indexing(
+            store=store,
+            enrichment=self.enrichment,
+            clock=clock,
+            metrics=self.metrics,
+            owner=f"{os.uname().nodename}:{os.getpid()}:{self._random.getrandbits(32):08x}",
+            options=self._index_options,
+            on_languages=self._serve_languages,
+        )
+
+    @classmethod
+    async def open(cls, config: Config, clock: Clock, servers: Servers = Servers.ALWAYS) -> App:
+        """Check what can be checked, take the database, begin to enrich what it holds."""
+        profiles(config)
+        store = await SqliteStore.open(config.daemon.database, clock)
+        app = cls(config, clock, store, servers)
+        if store.set_aside is not None:
+            _log.error(
+                "the database was damaged: it was set aside, and all of it is made again",
+                action="database_set_aside",
+                set_aside=str(store.set_aside),
+            )
+        try:
+            for job in await store.end_interrupted_jobs(app.indexing.owner):
+                _log.warning("job was interrupted", action="job_interrupted", job=job)
+            await app.enrichment.start()
+            app.services.start("indexing", app.indexing.run())
+        except BaseException:
+            await app.close()
+            raise
+        return app
+
+    async def close(self) -> None:
+        """Stop asking, write what was found out, end the servers, give the database back."""
+        self._stopping = True
+        await self.enrichment.stop()
+        await self.services.stop()
+        await self.store.close()
+
+    # Workspaces.
+
+    async def serve(self) -> None:
+        """Be the daemon: keep every workspace indexed and enriched from now on."""
+        await self.take_up_all()
+        self.services.start("reconcile", self.indexing.reconcile())
+
+    async def take_up_all(self) -> None:
+        """Take up the workspaces of the configuration and those that were added."""
+        for each in self.config.workspaces:
+            await self.store.add_workspace(each.name, str(each.root.resolve()))
+        for workspace in await self.store.read(lambda reader: reader.workspaces()):
+            self.indexing.take_up(workspace)
+
+    async def add_workspace(self, root: Path, name: str | None) -> Workspace:
+        """Serve another folder from now on; without a name it gets its folder's."""
+        workspace = await self.register(root, name)
+        self.indexing.take_up(workspace)
+        return workspace
+
+    async def register(self, root: Path, name: str | None) -> Workspace:
+        """The workspace of a folder, made where it is new."""
+        try:
+            folder = await asyncio.to_thread(root.resolve, strict=True)
+        except OSError as error:
+            raise UsageError(f"cannot use {root}: {error.strerror}") from error
+        if not folder.is_dir():
+            raise UsageError(f"{root} is not a folder", hint="give the folder that holds it")
+        known = await self.store.read(lambda reader: reader.workspaces())
+        wanted = name or free_name(folder, {each.name: each.root for each in known})
+        return await self.store.add_workspace(wanted, str(folder))
+
+    async def remove_workspace(self, name: str) -> None:
+        """Forget a workspace whole."""
+        for workspace in await self.store.read(lambda reader: reader.workspaces()):
+            if workspace.name == name:
+                break
+        else:
+            raise AnswerIsNo(
+                f"there is no workspace named {name}", hint="`enrichd workspaces list` shows them"
+            )
+        if any(each.name == name for each in self.config.workspaces):
+            raise AnswerIsNo(
+                f"the workspace {name} comes from the configuration",
+                hint="remove its [[workspace]] there and reload",
+            )
+        await self.indexing.let_go(workspace)
+        await self.enrichment.remove_lanes(workspace.id)
+        for symbol_id in await self.store.remove_workspace(workspace.id):
+            self.enrichment.tracker.clear_failure(symbol_id)
+        self.enrichment.monitor.new_work()
+
+    def _index_options(self, workspace: Workspace) -> IndexOptions:
+        index = self.config.index
+        own = [each.exclude for each in self.config.workspaces if each.name == workspace.name]
+        return IndexOptions(
+            exclude=(*index.exclude, *(pattern for each in own for pattern in each)),
+            max_file_bytes=index.max_file_bytes,
+            parse_processes=index.parse_processes,
+        )
+
+    async def _serve_languages(self, workspace: Workspace, languages: set[str]) -> None:
+        if self._stopping or self._servers is Servers.NEVER:
+            return
+        if self._servers is Servers.WHEN_NEEDED:
+            orphans = await self.store.read(lambda reader: reader.orphans_by_language(workspace.id))
+            languages = {language for language, n in orphans.items() if n}
+        known = profiles(self.config)
+        for language in sorted(languages):
+            profile = known.get(self.config.enrich.servers.get(language, ""))
+            if profile is not None:
+                await self.enrichment.add_lane(Lane(workspace.id, language), workspace, profile)
+
+    # How it is.
+
+    @property
+    def max_attempts(self) -> int:
+        """After so many failures a symbol is skipped."""
+        return self.config.tracker.max_attempts
+
+    def advice(self, language: str) -> str:
+        """What a person can do about a language that nobody speaks for."""
+        return advice(self.config, language)
+
+    def health(self) -> list[str]:
+        """What is wrong with the daemon itself; empty when it is well."""
+        found = []
+        if not self.alive():
+            found.append("a service has ended, or the monitor has not ticked for too long")
+        if problem := self.enrichment.recorder.problem:
+            found.append(f"can't write to the database: {problem}")
+        return found
+
+    def alive(self) -> bool:
+        """Whether every service runs and the monitor ticks."""
+        monitor = self.enrichment.monitor
+        silent_s = self.clock.monotonic() - monitor.last_tick_at
+        patience_s = max(_TICKS_TILL_DEAD * monitor.interval_s, _LEAST_PATIENCE_S)
+        return not self.services.failed and silent_s <= patience_s
+
+    @property
+    def generation(self) -> tuple[int, int, str]:
+        """Differs from an earlier one when ``summary`` may."""
+        return self.enrichment.recorder.generation, self.indexing.runs, self.reload_problem
+
+    async def summary(self) -> str:
+        """One line on how things stand, for systemd."""
+
+        def sums(reader: Reader) -> tuple[int, int, int]:
+            counts = [reader.counts(each.id) for each in reader.workspaces()]
+            return (
+                len(counts),
+                sum(each.symbols for each in counts),
+                sum(each.orphans for each in counts),
+            )
+
+        workspaces, symbols, orphans = await self.store.read(sums)
+        left = f"{orphans} to enrich" if orphans else "all enriched"
+        text = f"{workspaces} workspaces, {symbols} symbols, {left}"
+        return f"{text}; {self.reload_problem}" if self.reload_problem else text
+
+    def readiness(self) -> list[str]:
+        """Why queries can't be served yet; empty when they can."""
+        return ["shutting down"] if self._stopping else self.health()
+
+    async def refresh_metrics(self) -> None:
+        """Make the gauges true before they are read."""
+        await self.enrichment.monitor.refresh_gauges()
+
+    async def status(self) -> Status:
+        """The document of `enrichd status --json`."""
+        daemon = DaemonInfo(
+            running=True,
+            pid=os.getpid(),
+            uptime_s=round(self.clock.monotonic() - self._started_at, 3),
+            version=version("enrichd"),
+        )
+        servers = self.servers()
+        now = self.clock.time()
+        found = await self.store.read(
+            lambda reader: build(
+                reader, daemon=daemon, servers=servers, now=now, advice=self.advice
+            )
+        )
+        problems = [
+            f"{each.name}: {NOT_LOOKED_AT}"
+            for each in self.indexing.workspaces.values()
+            if each.id in self.indexing.unseen
+        ]
+        if self.reload_problem:
+            problems.append(f"the configuration in force is an older one: {self.reload_problem}")
+        return structs.replace(found, problems=[*problems, *found.problems])
+
+    def servers(self) -> list[ServerInfo]:
+        """The language servers, one a lane."""
+        return [
+            ServerInfo(
+                name=each.server.name,
+                language=each.lane.language,
+                workspace=each.workspace,
+                version=each.server.version,
+                state=each.server.state,
+                restarts=each.server.restarts,
+                pid=each.server.pid,
+                requests=each.server.requests,
+                failures=each.server.failures,
+                time_outs=each.server.time_outs,
+                in_flight=each.server.in_flight,
+                next_start_in_s=each.server.next_start_in_s,
+                last_error=each.server.last_error,
+                install_hint=(
+                    each.server.install_hint if each.server.state is ServerState.UNAVAILABLE else ""
+                ),
+            )
+            for each in self.enrichment.statuses()
+        ]
+
+    async def retry(self, symbol_ids: list[int]) -> int:
+        """Try these symbols again now."""
+        return await self.enrichment.retry(symbol_ids)
+
+    async def reload(self, config: Config) -> None:
+        """Go on with another configuration; the database and the doors stay what they are."""
+        profiles(config)
+        before, self.config = self.config, config
+        self.enrichment.tracker.use_policy(_policy(config))
+        self.enrichment.monitor.interval_s = config.monitor.interval_s
+        self.enrichment.use_options(
+            external=config.enrich.external, request_timeout_s=config.enrich.request_timeout_s
+        )
+        if (before.enrich, before.servers) != (config.enrich, config.servers):
+            for workspace_id in list(self.indexing.workspaces):
+                await self.enrichment.remove_lanes(workspace_id)
+        for worker in self.enrichment.lanes.values():
+            worker.supervisor.poke()
+        await self.take_up_all()
+
+
+def free_name(folder: Path, taken: dict[str, str]) -> str:
+    """The folder's own name, or with a number behind it where another folder bears it."""
+    allowed = "".join(each if each.isalnum() or each in "._-" else "-" for each in folder.name)
+    base = allowed.encode("ascii", "replace").decode().replace("?", "-") or "root"
+    name, number = base, 2
+    while taken.get(name, str(folder)) != str(folder):
+        name, number = f"{base}-{number}", number + 1
+    return name
+
+
+def _policy(config: Config) -> BackoffPolicy:
+    tracker = config.tracker
+    return BackoffPolicy(
+        initial_s=tracker.initial_s,
+        factor=tracker.factor,
+        max_s=tracker.max_s,
+        max_attempts=tracker.max_attempts,
+        jitter=tracker.jitter,
+    )

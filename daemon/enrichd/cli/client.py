@@ -1,0 +1,116 @@
+"""The daemon's door, from outside: HTTP over its Unix socket."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import struct
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from enrichd.errors import (
+    AnswerIsNo,
+    DaemonUnreachable,
+    EnrichdError,
+    PermissionRefused,
+    UsageError,
+)
+
+TIMEOUT_S = 30.0
+_PEER = struct.Struct("iII")  # pid, uid, gid: struct ucred of unix(7)
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    """HTTP to whoever listens on a Unix socket; ``pid`` is who that must be."""
+
+    def __init__(self, path: Path, pid: int | None, timeout_s: float) -> None:
+        super().__init__("localhost", timeout=timeout_s)
+        self._path = path
+        self._pid = pid
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(self._path))
+        credentials = self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size)
+        peer = _PEER.unpack(credentials)[0]
+        # 0: a process of another namespace, which can't be told from here.
+        if self._pid is not None and peer not in {0, self._pid}:
+            raise DaemonUnreachable(
+                f"process {self._pid} holds the database, but {self._path} belongs to "
+                f"process {peer}",
+                hint="name the configuration of the daemon that has this database with --config",
+            )
+
+
+class DaemonClient:
+    """Asks the daemon that listens on a socket; ``pid``: only if it is this process."""
+
+    def __init__(self, path: Path, pid: int | None = None, *, timeout_s: float = TIMEOUT_S) -> None:
+        self._path = path
+        self._pid = pid
+        self._timeout_s = timeout_s
+
+    def get(self, path: str) -> bytes:
+        """The body of the answer; raises DaemonUnreachable, or what the daemon refused with."""
+        return self._request("GET", path, None)
+
+    def post(self, path: str, document: object) -> Any:
+        """The decoded answer to a JSON document."""
+        body = self._request("POST", path, json.dumps(document).encode())
+        return json.loads(body) if body else None
+
+    def delete(self, path: str, name: str) -> None:
+        """Delete the thing of this name."""
+        self._request("DELETE", f"{path}/{quote(name, safe='')}", None)
+
+    def _request(self, method: str, path: str, body: bytes | None) -> bytes:
+        connection = _UnixConnection(self._path, self._pid, self._timeout_s)
+        headers = {"Content-Type": "application/json"} if body is not None else {}
+        try:
+            connection.request(method, path, body, headers)
+            response = connection.getresponse()
+            content = response.read()
+        except PermissionError as error:
+            raise PermissionRefused(
+                f"{self._path}: {error.strerror}", hint="ask as the user that the daemon runs as"
+            ) from error
+        except TimeoutError as error:
+            raise DaemonUnreachable(
+                f"the daemon did not answer on {self._path} within {self._timeout_s:g} s"
+            ) from error
+        except (OSError, http.client.HTTPException) as error:
+            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+            who = f"process {self._pid} holds the database and" if self._pid else "the daemon"
+            raise DaemonUnreachable(
+                f"{who} can't be reached on {self._path}: {reason}",
+                hint="if it is an `enrichd index`, wait for its end",
+            ) from error
+        finally:
+            connection.close()
+        if response.status >= HTTPStatus.BAD_REQUEST:
+            raise _refusal(HTTPStatus(response.status), content)
+        return content
+
+
+def _refusal(status: HTTPStatus, content: bytes) -> EnrichdError:
+    """The error that the daemon told, as if it had happened here."""
+    try:
+        problem = json.loads(content)["error"]
+        message, hint = str(problem["message"]), problem.get("hint")
+    except (ValueError, KeyError, TypeError, AttributeError):
+        message, hint = f"the daemon answered {status.value} {status.phrase}", None
+    match status:
+        case HTTPStatus.NOT_FOUND | HTTPStatus.CONFLICT:
+            return AnswerIsNo(message, hint=hint)
+        case HTTPStatus.BAD_REQUEST | HTTPStatus.UNPROCESSABLE_ENTITY:
+            return UsageError(message, hint=hint)
+        case HTTPStatus.UNAUTHORIZED | HTTPStatus.FORBIDDEN:
+            return PermissionRefused(message, hint=hint)
+        case HTTPStatus.SERVICE_UNAVAILABLE:
+            return DaemonUnreachable(message, hint=hint)
+        case _:
+            return EnrichdError(message, hint=hint)

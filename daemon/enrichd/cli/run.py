@@ -1,0 +1,121 @@
+"""`index` and `run`: indexing once until settled, and the daemon."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from enrichd.cli.invocation import Invocation, config_option, database_options, json_option
+from enrichd.cli.text import by_kind, print_json, table
+
+if TYPE_CHECKING:
+    from enrichd.report import IndexReport
+
+
+_TERMINATED = 143  # 128 + SIGTERM, as shells have it
+
+
+@click.command
+@config_option
+@click.pass_obj
+def run(invocation: Invocation) -> int:
+    """Be the daemon, in the foreground.
+
+    It ends at SIGTERM or Ctrl-C, and reads its configuration again at SIGHUP.
+
+    \b
+    Examples:
+      enrichd run
+      enrichd run --config /etc/enrichd/config.toml
+    """
+    config = invocation.config
+    from enrichd.api.serve import run_daemon  # noqa: PLC0415
+
+    return run_daemon(config, invocation.read_config)
+
+
+@click.command
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--no-enrich", is_flag=True, help="Only find the symbols; ask no language server.")
+@click.option(
+    "--timeout",
+    metavar="S",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Stop after S seconds, with what is known by then.",
+)
+@json_option
+@database_options
+@click.pass_obj
+def index(invocation: Invocation, path: Path, no_enrich: bool, timeout: float | None) -> int:
+    """Index a folder and enrich it until it is settled.
+
+    Exit 0: the graph is complete. Exit 1: it is not, and why not, and what to do.
+
+    \b
+    Examples:
+      enrichd index .
+      enrichd index ~/src/flask --db flask.db --timeout 60
+      enrichd index . --no-enrich --json
+    """
+    from enrichd.cli.progress import progress_for  # noqa: PLC0415
+    from enrichd.cli.workspaces import existing_folder  # noqa: PLC0415
+
+    folder = existing_folder(path)
+    config = invocation.config
+    from enrichd import logs  # noqa: PLC0415
+    from enrichd.once import run_index  # noqa: PLC0415
+
+    # What matters is in the report; the daemon's running commentary is for who asks for it.
+    said = "daemon.log_level" in config.sources
+    logs.configure(config.daemon.log_level if said else "warning", config.daemon.log_format)
+
+    progress = progress_for(quiet=invocation.verbosity < 0, as_json=invocation.as_json)
+    try:
+        report = run_index(
+            config, folder, enrich=not no_enrich, timeout_s=timeout, progress=progress
+        )
+    except asyncio.CancelledError:
+        invocation.tell("stopped; what was found out is kept, the next run goes on from there")
+        return _TERMINATED
+    finally:
+        progress.close()
+    if invocation.as_json:
+        print_json(report)
+    else:
+        click.echo(told(report))
+    return 0 if report.complete else 1
+
+
+def told(report: IndexReport) -> str:
+    """The report for a person."""
+    from enrichd.query.answers import counted  # noqa: PLC0415
+
+    if not report.files:
+        return "\n".join(["nothing to index", *report.problems])
+    if report.nothing_to_do and report.complete:
+        return f"nothing to do: {counted(report.files, 'file')} unchanged, the graph is complete"
+    moved = f"{report.files_changed:,} changed, {report.files_removed:,} removed"
+    parsed = by_kind(report.parse) or "none"
+    rows = [
+        ["files", f"{report.files:,} ({moved}): {parsed}; {report.parse_seconds:.1f} s"],
+        ["symbols", f"{report.symbols:,}"],
+        ["edges", f"{sum(report.edges.values()):,}: {by_kind(report.edges) or 'none'}"],
+        ["outcomes", by_kind(report.outcomes) or "nothing asked yet"],
+    ]
+    if report.requests and report.server:
+        asked = f"{report.requests:,} requests, {report.enrich_seconds:.1f} s"
+        rows.append(["asked", f"{report.server}: {asked}"])
+    left = {
+        "orphans": report.orphans,
+        "backing off": report.backing_off,
+        "skipped": report.skipped,
+    }
+    if any(left.values()):
+        rows.append(["left", by_kind(left)])
+    end = "the graph is complete" if report.complete else "the graph is not complete"
+    lines = [f"{report.workspace}: {end}, {report.seconds:.1f} s", table(rows)]
+    lines += [f"  {problem}" for problem in report.problems]
+    return "\n".join(lines)

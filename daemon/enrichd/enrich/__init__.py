@@ -1,0 +1,1 @@
+"""From orphan symbols to outcomes: the monitor, the queue, the workers, the charging table."""

@@ -1,0 +1,386 @@
+"""The worker of one lane: keeps its server's window full and turns answers into outcomes.
+
+Questions are sent and answers taken in callbacks, without a task for each; one coroutine prepares
+work ahead of them and finishes what is answered behind them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+
+import structlog
+from lsprotocol.types import TEXT_DOCUMENT_DEFINITION
+
+from enrichd.clock import Clock, within
+from enrichd.enrich.attempt import Ask, Attempt
+from enrichd.enrich.charging import UNPROVED, Verdict, judge
+from enrichd.enrich.edges import EdgeFinder
+from enrichd.enrich.flight import Flight
+from enrichd.enrich.opened import OpenDocuments
+from enrichd.enrich.probe import Probe
+from enrichd.enrich.questions import (
+    BY_TEXT,
+    ExternalPolicy,
+    keeps_external,
+    proved,
+    worth_asking,
+)
+from enrichd.enrich.queue import WorkQueue
+from enrichd.enrich.recorder import Recorder
+from enrichd.enrich.second_look import SecondLook
+from enrichd.enrich.sources import BOM, Sources, age_s, stat_of
+from enrichd.enrich.suspects import Suspects
+from enrichd.lsp.client import Client
+from enrichd.lsp.positions import path_to_uri, path_to_uri_json, to_server, uri_to_path
+from enrichd.lsp.supervisor import Supervisor
+from enrichd.lsp.wire import Answered, Died, Ending, Reply, Target
+from enrichd_tracker.errors import StoreUnavailable
+from enrichd_tracker.model import Lane, Origin, Work, Workspace
+from enrichd_tracker.store.port import Store
+
+_JUST_NOW_S = 60.0
+_DOUBT_S = 1.0
+_AHEAD = 32  # questions prepared for each place in the window
+_TRY_AGAIN_S = 1.0
+
+_log = structlog.get_logger()
+
+
+class LaneWorker:
+    """Serves one lane from the queue. All its state lives on the event loop's thread."""
+
+    def __init__(
+        self,
+        lane: Lane,
+        workspace: Workspace,
+        supervisor: Supervisor,
+        *,
+        store: Store,
+        queue: WorkQueue,
+        recorder: Recorder,
+        probe: Probe,
+        edges: EdgeFinder,
+        sources: Sources,
+        clock: Clock,
+        external: ExternalPolicy,
+        request_timeout_s: float,
+        on_hungry: Callable[[Lane], None],
+        on_stale: Callable[[int], None],
+    ) -> None:
+        self.lane = lane
+        self.workspace = workspace
+        self.supervisor = supervisor
+        self.paused = False
+        """While the workspace is indexed: its names and positions are not all known."""
+        self.blocked = False
+        """Whether it waits until results have been written."""
+        self._store = store
+        self._queue = queue
+        self._recorder = recorder
+        self._edges = edges
+        self._sources = sources
+        self._clock = clock
+        self._external = external
+        self._timeout_s = request_timeout_s
+        self._on_hungry = on_hungry
+        self._on_stale = on_stale
+        self._documents = OpenDocuments(supervisor)
+        self._suspects = Suspects()
+        self._names: set[str] | None = None
+        self._graph = 0  # how often it has changed
+        self._uris: dict[str, bytes] = {}
+        self._client: Client | None = None
+        self._asks: deque[Ask] = deque()
+        self._flight = Flight(path_to_uri(workspace.root), self._made_just_now)
+        self._attempts: dict[int, Attempt] = {}
+        self._settled: list[Attempt] = []
+        self._held: list[Work] = []  # of files that changed since they were indexed
+        self._second_look = SecondLook(
+            probe, clock, self._settle, name=str(lane), timeout_s=request_timeout_s
+        )
+        self._wake = asyncio.Event()
+        self._ended = False
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is in hand."""
+        return not (
+            self._attempts
+            or self._held
+            or self._suspects.isolating
+            or self._queue.waiting(self.lane)
+        )
+
+    def wake(self) -> None:
+        """There is work, or the server has changed."""
+        self._wake.set()
+
+    def resume(self, *, changed: bool) -> None:
+        """The workspace has been indexed; ``changed``: names and positions may be others now.
+
+        The server was told before: what it answered earlier may be about files as they were.
+        """
+        self.paused = False
+        if changed:
+            self._graph += 1
+            self._names = None
+            self._edges.forget()
+            for attempt in self._attempts.values():
+                attempt.outdated = attempt.asked
+        held, self._held = self._held, []
+        self._recorder.released(held)
+        self._wake.set()
+
+    def give_back(self) -> None:
+        """Part with all that is in hand; the worker has ended."""
+        self._ended = True
+        works = [each.work for each in self._attempts.values()]
+        works += [*self._held, *self._suspects.clear()]
+        self._attempts.clear()
+        self._held.clear()
+        self._asks.clear()
+        self._recorder.released(works)
+
+    async def run(self) -> None:
+        """Serve for ever; on cancellation what is in hand stays an orphan."""
+        try:
+            while True:
+                await self._until_woken()
+                self._wake.clear()
+                try:
+                    await self._finish()
+                    await self._feed()
+                except StoreUnavailable as error:
+                    _log.warning("nothing can be read", action="lane_waits", error=error.message)
+                    await self._clock.sleep(_TRY_AGAIN_S)
+                    self._wake.set()
+                self._pump()
+        finally:
+            await self._second_look.close()
+
+    async def _until_woken(self) -> None:
+        """Wait for news; answers that are in doubt are believed when none comes for a while."""
+        if not self._flight.holds_answers:
+            await self._wake.wait()
+            return
+        try:
+            await within(self._clock, _DOUBT_S, self._wake.wait())
+        except TimeoutError:
+            for ask, answer in self._flight.release():
+                self._settle(ask, answer)
+
+    # Before the question.
+
+    async def _feed(self) -> None:
+        client = self.supervisor.client
+        if client is not self._client:
+            await self._start_over(client)
+        self.blocked = not self._recorder.has_room
+        if client is None or self.paused or self.blocked:
+            return
+        goal = self.supervisor.profile.window * _AHEAD
+        while len(self._asks) < goal:
+            if (names := self._names) is None:
+                names = await self._read_names()
+                if not self._goes_on_with(client):
+                    self._wake.set()
+                    return
+            work = self._next()
+            if work is None:
+                break
+            await self._start(work, names)
+        if self._queue.is_low(self.lane):
+            self._on_hungry(self.lane)
+
+    def _goes_on_with(self, client: Client) -> bool:
+        return not self.paused and self.supervisor.client is client
+
+    async def _read_names(self) -> set[str]:
+        graph, workspace_id = self._graph, self.lane.workspace_id
+        names = await self._store.read(lambda reader: reader.names(workspace_id))
+        if graph == self._graph:
+            self._names = names
+        return names
+
+    def _next(self) -> Work | None:
+        if self._suspects.isolating:
+            return None if self._attempts else self._suspects.next_alone(self._take)
+        work = self._take()
+        if work is not None and self._suspects.is_known(work):
+            self._suspects.add([work])
+            return self._next()
+        return work
+
+    def _take(self) -> Work | None:
+        return self._queue.take(self.lane)
+
+    async def _start_over(self, client: Client | None) -> None:
+        """The connection is another; what was not answered by the old one is asked of the new."""
+        self._client = client
+        self._asks.clear()
+        for attempt in [each for each in self._attempts.values() if each.open]:
+            await self._after_death(attempt)
+        self._wake.set()
+
+    async def _start(self, work: Work, names: set[str]) -> None:
+        path = work.file.path
+        absolute = f"{self.workspace.root}/{path}"
+        if stat_of(absolute) != work.file.stat:
+            self._hold(work)
+            return
+        attempt = self._attempts[work.symbol_id] = Attempt(work, self._replied)
+        await self._documents.need(path)
+        uri = self._uris.get(path)
+        if uri is None:
+            uri = self._uris[path] = path_to_uri_json(absolute)
+        encoding = self.supervisor.encoding
+        exact = work.file.ascii or encoding == "utf-8"
+        marked: bool | None = None
+        for site in work.sites:
+            if proved(site) or not worth_asking(site, names, self._external):
+                continue
+            line, column = site.ask or (site.line, site.column)
+            if line == 0 and marked is None:
+                marked = self._sources.has_mark(absolute)
+            if line == 0 and marked:
+                text = BOM + self._sources.line(absolute, line)
+                column = to_server(text, len(BOM) + column, encoding)
+            elif not exact:
+                column = to_server(self._sources.line(absolute, line), column, encoding)
+            self._asks.append(Ask(attempt, site, uri=uri, line=line, character=column))
+            attempt.expect(1)
+        if not attempt.open:
+            self._settled.append(attempt)
+            self._wake.set()
+
+    def _hold(self, work: Work) -> None:
+        """The file is not the one that was indexed: wait until it has been indexed again."""
+        self._suspects.leave(work)
+        self._held.append(work)
+        self._on_stale(self.lane.workspace_id)
+
+    # The question and its answer.
+
+    def _pump(self) -> None:
+        client, asks = self._client, self._asks
+        if client is None or client.death is not None:
+            return
+        window = self.supervisor.profile.window
+        now = self._clock.monotonic()
+        while len(self._flight) < window and asks:
+            ask = asks.popleft()
+            ask.sent_at = now
+            self._flight.send(ask)
+            client.ask_position(TEXT_DOCUMENT_DEFINITION, ask.uri, ask.line, ask.character, ask)
+
+    def _replied(self, ask: Ask, reply: Reply[list[Target]]) -> None:
+        matters = self.supervisor.proved and keeps_external(ask.site, self._external)
+        settled, again = self._flight.land(ask, reply, matters=matters)
+        if self._ended:
+            return
+        for each, answer in settled:
+            if self._client is None or not self._second_look.take(self._client, each, answer):
+                self._settle(each, answer)
+        self._asks.extend(again)
+        self._pump()
+        if len(self._asks) < self.supervisor.profile.window * _AHEAD // 2:
+            self._wake.set()
+
+    def _made_just_now(self, uri: str) -> bool:
+        path = uri_to_path(uri)
+        age = None if path is None else age_s(path, self._clock.time())
+        return age is None or age < _JUST_NOW_S
+
+    def _settle(self, ask: Ask, reply: Reply[list[Target]]) -> None:
+        attempt = ask.attempt
+        proved_now = self.supervisor.proved
+        if isinstance(reply, Answered) and (reply.result or proved_now):
+            attempt.answered(ask, reply.result, proved=proved_now)
+        else:
+            if isinstance(reply, Died) and reply.ending is not Ending.STOPPED:
+                attempt.death = reply
+            attempt.condemned(judge(reply, proved=proved_now, timeout_s=self._timeout_s))
+        if not attempt.open:
+            self._settled.append(attempt)
+            self._wake.set()
+
+    # After the answer.
+
+    async def _finish(self) -> None:
+        if self.paused:
+            return  # positions are being written: what was answered can't be located now
+        settled, self._settled = self._settled, []
+        current = [each for each in settled if self._attempts.get(each.work.symbol_id) is each]
+        prepared = False
+        try:
+            prepared = not current or await self._prepare(current)
+        finally:
+            if not prepared:
+                self._settled = [*current, *self._settled]
+        for attempt in current if prepared else ():
+            await self._conclude_or_go_on(attempt)
+
+    async def _prepare(self, attempts: list[Attempt]) -> bool:
+        await self._edges.prepare(attempts)
+        return not self.paused
+
+    async def _conclude_or_go_on(self, attempt: Attempt) -> None:
+        onward, stale = self._edges.locate(attempt, self.supervisor.encoding)
+        if onward and not (stale or attempt.outdated):
+            # with another server in the meantime they are asked of that one, with the rest
+            attempt.expect(len(onward))
+            self._asks.extendleft(onward)
+        else:
+            await self._conclude(attempt, stale=stale)
+
+    async def _conclude(self, attempt: Attempt, *, stale: bool) -> None:
+        work, judgement = attempt.work, attempt.judgement
+        if judgement is not None and judgement.verdict is Verdict.NOBODY:
+            await self._after_death(attempt)
+            return
+        await self._let_go(attempt)
+        edges = self._edges.edges(attempt)
+        if stale or edges is None or self._changed(work):
+            self._hold(work)
+            return
+        self._suspects.survived(work)
+        if attempt.outdated:
+            self._recorder.released([work])
+            return
+        if judgement is None and attempt.unproved and not edges:
+            judgement = UNPROVED
+        origin = self._origin() if attempt.asked or edges else BY_TEXT
+        if judgement is None:
+            self._recorder.succeeded(work, origin, edges)
+        elif judgement.verdict is Verdict.DROP_OPERATION:
+            for operation in work.operations:
+                self.supervisor.drop(operation)
+            self._recorder.released([work])
+        else:
+            self._recorder.failed(work, origin, edges, judgement)
+
+    async def _let_go(self, attempt: Attempt) -> None:
+        del self._attempts[attempt.work.symbol_id]
+        await self._documents.done(attempt.work.file.path)
+
+    async def _after_death(self, attempt: Attempt) -> None:
+        """The server is gone: a suspect if it went by itself with the symbol in flight."""
+        work = attempt.work
+        await self._let_go(attempt)
+        death = attempt.death
+        if death is None:
+            self._suspects.leave(work)
+            self._recorder.released([work])
+            return
+        hung = death.ending is Ending.HUNG
+        judgement = self._suspects.died(work, death.reason, hung=hung)
+        if judgement is not None:
+            self._recorder.failed(work, self._origin(), [], judgement)
+
+    def _changed(self, work: Work) -> bool:
+        return stat_of(f"{self.workspace.root}/{work.file.path}") != work.file.stat
+
+    def _origin(self) -> Origin:
+        return self.supervisor.identity or Origin(self.supervisor.profile.name, "")

@@ -1,0 +1,184 @@
+"""Writes what the workers find out, as many results to a transaction as have come together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from typing import TypeVar
+
+import structlog
+
+from enrichd.clock import Clock, within
+from enrichd.enrich.charging import Judgement, Verdict
+from enrichd.enrich.queue import WorkQueue
+from enrichd.metrics import Metrics
+from enrichd_tracker.enrichment import EnrichmentTracker
+from enrichd_tracker.errors import StoreUnavailable
+from enrichd_tracker.model import Operation, Origin, Outcome, OutcomeKind, ResolvedEdge, Work
+from enrichd_tracker.store.port import Batch, Charge, Store
+
+T = TypeVar("T")
+
+_BATCH_SYMBOLS = 500
+_MOST_WAITING = 5_000
+_TRY_AGAIN_S = 1.0
+
+_log = structlog.get_logger()
+
+
+class Recorder:
+    """Between the workers and the store. What it was given is written, whatever the disk does."""
+
+    def __init__(
+        self,
+        store: Store,
+        tracker: EnrichmentTracker,
+        queue: WorkQueue,
+        clock: Clock,
+        metrics: Metrics,
+        on_commit: Callable[[], None],
+    ) -> None:
+        self._store = store
+        self._tracker = tracker
+        self._queue = queue
+        self._clock = clock
+        self._metrics = metrics
+        self._on_commit = on_commit
+        self._outcomes: list[Outcome] = []
+        self._charges: list[Charge] = []
+        self._cleared: list[int] = []
+        self._released: list[int] = []
+        self._work = asyncio.Event()
+        self._lock = asyncio.Lock()  # one batch at a time is written
+        self._writing = 0
+        self.problem = ""
+        """Why nothing can be written just now; empty when all is well."""
+        self.generation = 0
+        """Counts the transactions, so that others can tell whether anything changed."""
+
+    @property
+    def waiting(self) -> int:
+        """How many results are not on disk yet."""
+        return len(self._outcomes) + len(self._charges) + len(self._released) + self._writing
+
+    @property
+    def has_room(self) -> bool:
+        """Whether workers may go on finding out."""
+        return self.waiting < _MOST_WAITING
+
+    def succeeded(self, work: Work, origin: Origin, edges: list[ResolvedEdge]) -> None:
+        """All of the symbol's questions were answered."""
+        if self._tracker.clear_failure(work.symbol_id):
+            self._cleared.append(work.symbol_id)
+        for operation in work.operations:
+            self._outcomes.append(Outcome(work.symbol_id, work.revision, operation, origin, edges))
+            kind = OutcomeKind.EDGES if edges else OutcomeKind.NONE
+            self._metrics.outcomes.labels(operation, kind).inc()
+        self._metrics.attempts.inc()
+        self._metrics.enriched.inc()
+        self._work.set()
+
+    def failed(
+        self, work: Work, origin: Origin, edges: list[ResolvedEdge], judgement: Judgement
+    ) -> None:
+        """An attempt failed; with the last one the error and what was found are written."""
+        record = self._tracker.record_failure(
+            work,
+            work.operations,
+            judgement.reason,
+            origin.server,
+            definitive=judgement.verdict is Verdict.DEFINITIVE,
+        )
+        self._charges.append(Charge(record, work.revision))
+        self._metrics.attempts.inc()
+        self._metrics.failures.labels(judgement.label).inc()
+        _log.info(
+            "symbol skipped" if record.skipped else "symbol failed",
+            action="symbol_failed",
+            symbol=work.uid,
+            attempts=record.attempts,
+            reason=judgement.reason,
+        )
+        if record.skipped:
+            for operation in work.operations:
+                self._outcomes.append(_error(work, operation, origin, edges, judgement.reason))
+                self._metrics.outcomes.labels(operation, OutcomeKind.ERROR).inc()
+        self._work.set()
+
+    def released(self, works: Iterable[Work]) -> None:
+        """Nothing was found out and nobody is charged: they are orphans as before."""
+        self._released.extend(work.symbol_id for work in works)
+        self._work.set()
+
+    async def run(self) -> None:
+        """Write for ever; ``drain`` writes what is left."""
+        while True:
+            await self._work.wait()
+            self._work.clear()
+            await self.drain()
+
+    async def drain(self) -> None:
+        """Write all that is waiting."""
+        async with self._lock:
+            while self.waiting:
+                batch = self._next_batch()
+                released, self._released = self._released, []
+                self._writing = len(batch.outcomes) + len(batch.charges) + len(released)
+                try:
+                    await self._write(batch, released)
+                finally:
+                    self._writing = 0
+                self._on_commit()
+
+    async def drain_within(self, timeout_s: float) -> None:
+        """The same at the end: what can't be written by then is found out again one day."""
+        try:
+            await within(self._clock, timeout_s, self.drain())
+        except TimeoutError:
+            _log.error("not all is written", action="drain_failed", reason=self.problem)
+
+    def _next_batch(self) -> Batch:
+        # A symbol's charge and its error edges stay together: charges are taken whole.
+        outcomes = self._outcomes[:_BATCH_SYMBOLS]
+        if self._charges:
+            outcomes = self._outcomes
+        batch = Batch(outcomes, self._charges, self._cleared)
+        self._outcomes = self._outcomes[len(outcomes) :]
+        self._charges, self._cleared = [], []
+        return batch
+
+    async def _write(self, batch: Batch, released: list[int]) -> None:
+        committed = await self._insist(lambda: self._store.commit(batch))
+        await self._insist(lambda: self._store.release(released))
+        self.generation += 1
+        for symbol_id in committed.dropped:
+            self._tracker.clear_failure(symbol_id)
+        for outcome in batch.outcomes:
+            self._queue.done(outcome.symbol_id)
+        for charge in batch.charges:
+            self._queue.done(charge.record.symbol_id)
+        for symbol_id in released:
+            self._queue.done(symbol_id)
+
+    async def _insist(self, write: Callable[[], Awaitable[T]]) -> T:
+        while True:
+            try:
+                written = await write()
+            except StoreUnavailable as error:
+                if not self.problem:
+                    _log.error("can't write", action="store_unavailable", error=error.message)
+                self.problem = error.message
+                await self._clock.sleep(_TRY_AGAIN_S)
+            else:
+                if self.problem:
+                    _log.info("writing again", action="store_available")
+                self.problem = ""
+                return written
+
+
+def _error(
+    work: Work, operation: Operation, origin: Origin, edges: list[ResolvedEdge], reason: str
+) -> Outcome:
+    return Outcome(
+        work.symbol_id, work.revision, operation, origin, edges, failed=True, reason=reason
+    )

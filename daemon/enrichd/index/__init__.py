@@ -1,0 +1,1 @@
+"""From a folder to symbols and sites: walk, parse in worker processes, extract."""

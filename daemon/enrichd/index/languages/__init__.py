@@ -1,0 +1,118 @@
+"""The languages that can be indexed: data read from one folder each, without a branch in code."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from functools import cache, cached_property
+from importlib.resources import files
+
+import msgspec
+from msgspec import Struct
+from tree_sitter import Language as Grammar
+from tree_sitter import Parser, Query
+
+from enrichd_tracker.model import SymbolKind
+
+
+class DefinitionRule(Struct, frozen=True, forbid_unknown_fields=True):
+    """What a definition captured as ``@symbol.<name>`` is; it opens a scope of the same name."""
+
+    kind: SymbolKind
+    within: dict[str, SymbolKind] = {}
+    """Its kind where it stands directly in a scope of the given name."""
+
+
+class ScopeRule(Struct, frozen=True, forbid_unknown_fields=True):
+    """How names behave in the scopes of one name."""
+
+    symbols: bool = False
+    """Variables that are bound here are symbols; elsewhere they are locals."""
+    hidden: bool = False
+    """Names that are bound here can't be seen from the scopes inside."""
+    transparent: bool = False
+    """Definitions that stand here are bound in the scope around it."""
+    hoists: bool = False
+    """A ``@bind.hoisted`` in here binds in the scope around it."""
+
+
+class MarkRule(Struct, frozen=True, forbid_unknown_fields=True):
+    """What ``@mark.<name>`` on a definition's name changes."""
+
+    becomes: dict[SymbolKind, SymbolKind] = {}
+    overload: bool = False
+
+
+class LanguageData(Struct, frozen=True, forbid_unknown_fields=True):
+    """What ``language.toml`` says."""
+
+    name: str
+    """tree-sitter's name."""
+    grammar: str
+    """The import package that holds the grammar."""
+    suffixes: list[str]
+    definitions: dict[str, DefinitionRule]
+    scopes: dict[str, ScopeRule]
+    marks: dict[str, MarkRule] = {}
+    package_files: list[str] = []
+    """A folder that holds one of these is a package and a part of its modules' names."""
+    constant: str = r"(?!)"
+    """A variable whose name matches this from start to end is a constant."""
+    builtins: list[str] = []
+
+
+class Language:
+    """One language: its data, and the grammar and query, which are loaded when first used."""
+
+    def __init__(self, data: LanguageData, query_text: str) -> None:
+        self.data = data
+        self.name = data.name
+        self.builtins = frozenset(data.builtins)
+        self.package_files = frozenset(data.package_files)
+        self._constant = re.compile(data.constant)
+        self._query_text = query_text
+
+    def is_constant(self, name: str) -> bool:
+        """Whether a variable of that name is meant never to change."""
+        return self._constant.fullmatch(name) is not None
+
+    @cached_property
+    def grammar(self) -> Grammar:
+        return Grammar(importlib.import_module(self.data.grammar).language())
+
+    @cached_property
+    def parser(self) -> Parser:
+        return Parser(self.grammar)
+
+    @cached_property
+    def query(self) -> Query:
+        """Everything that extraction wants to know about a tree, asked at once."""
+        return Query(self.grammar, self._query_text)
+
+    @cached_property
+    def error_query(self) -> Query:
+        """Asked only of a tree that says that it has errors."""
+        return Query(self.grammar, "(ERROR) @error (MISSING) @missing")
+
+
+@cache
+def languages() -> dict[str, Language]:
+    """Every language by tree-sitter's name of it."""
+    found = {}
+    for folder in files(__name__).iterdir():
+        description = folder / "language.toml"
+        if not description.is_file():
+            continue
+        data = msgspec.toml.decode(description.read_bytes(), type=LanguageData)
+        query_text = (folder / "symbols.scm").read_text("utf-8")
+        found[data.name] = Language(data, query_text)
+    return dict(sorted(found.items()))
+
+
+def suffixes() -> dict[str, str]:
+    """The language of each file name suffix."""
+    return {
+        suffix: language.name
+        for language in languages().values()
+        for suffix in language.data.suffixes
+    }

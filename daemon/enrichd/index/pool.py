@@ -1,0 +1,287 @@
+"""Parsing in worker processes: all cores busy, and a file that kills its worker costs itself alone.
+
+The processes are this package's own (worker.py), spoken to over pipes, rather than those of
+``concurrent.futures``: results come back file by file, so that after a crash it is known which
+file it was, no other file has to be parsed again, and no thread takes part.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shlex
+import signal
+import sys
+from asyncio.subprocess import Process
+from collections import Counter, deque
+from collections.abc import AsyncGenerator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import msgspec
+
+from enrichd.errors import EnrichdError
+from enrichd.index.file_stat import stat_of
+from enrichd.index.parse import NOT_READ, ParseRequest, failed
+from enrichd.index.worker import frame
+from enrichd_tracker.model import ErrorType, Failure, ParsedFile, Stage
+
+WORKER = (sys.executable, "-P", "-m", "enrichd.index.worker")
+"""The command of a worker; ``-P`` keeps modules of the current folder out of it."""
+_CHUNK_FILES = 32
+_CHUNK_BYTES = 256 * 1024
+_FEW_FILES = 40
+_FEW_BYTES = 1024 * 1024
+_BATCHES_WAITING = 8  # for whoever reads the results
+_PIPE_BUFFER = 1024 * 1024
+_ENCODER = msgspec.msgpack.Encoder()
+_DECODER = msgspec.msgpack.Decoder(ParsedFile)
+_DEATHS = 2  # a file is blamed after as many: the first may have been an accident
+
+
+class WorkerDied(Exception):
+    """The worker process ended by itself."""
+
+    def __init__(self, returncode: int) -> None:
+        self.returncode = returncode
+        super().__init__(self.reason)
+
+    @property
+    def out_of_time(self) -> bool:
+        """Whether it was the limit of processor time, which is no accident."""
+        return self.returncode == -signal.SIGPROF
+
+    @property
+    def reason(self) -> str:
+        """How it ended, in words."""
+        if self.out_of_time:
+            return "ran out of processor time"
+        if self.returncode < 0:
+            return f"was ended by {_signal_name(-self.returncode)}"
+        return f"ended with exit code {self.returncode}"
+
+
+class ParserPool:
+    """Worker processes that are started when first needed and kept until the pool is closed."""
+
+    def __init__(self, processes: int = 0, *, command: Sequence[str] = WORKER) -> None:
+        """``processes``: 0 for one a core that this process may use."""
+        self._command = command
+        self._workers: list[_Worker | None] = [None] * (processes or len(os.sched_getaffinity(0)))
+        self._one_run = asyncio.Lock()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """End all workers."""
+        workers = [worker for worker in self._workers if worker is not None]
+        self._workers = [None] * len(self._workers)
+        await asyncio.gather(*(worker.end() for worker in workers))
+
+    async def parse(
+        self, requests: Sequence[ParseRequest]
+    ) -> AsyncGenerator[list[ParsedFile], None]:
+        """Yield a result for each request, in batches, in no particular order.
+
+        Leave it early only through ``contextlib.aclosing``. Raises EnrichdError when workers
+        can't be started at all.
+        """
+        async with self._one_run:
+            run = _Run(requests)
+            service = asyncio.create_task(self._serve_all(run), name="parser-pool")
+            try:
+                while (batch := await run.results.get()) is not None:
+                    run.room.release()
+                    yield batch
+                await service
+            finally:
+                service.cancel()
+                await asyncio.gather(service, return_exceptions=True)
+                await self._drop_the_busy()
+
+    async def _serve_all(self, run: _Run) -> None:
+        count = min(len(self._workers), run.worth_workers())
+        try:
+            async with asyncio.TaskGroup() as group:
+                for place in range(count):
+                    group.create_task(self._serve(run, place), name=f"parser-{place}")
+        except ExceptionGroup as problems:
+            raise problems.exceptions[0] from None
+        finally:
+            run.results.put_nowait(None)
+
+    async def _serve(self, run: _Run, place: int) -> None:
+        """Keep one worker busy, and put another in its place when it dies."""
+        while run.work_is_left():
+            worker = self._workers[place]
+            if worker is None:
+                worker = self._workers[place] = await _Worker.start(self._command)
+            try:
+                await _feed(worker, run)
+            except WorkerDied as death:
+                self._workers[place] = None
+                await worker.end()
+                await run.bury(worker, death)
+
+    async def _drop_the_busy(self) -> None:
+        """End workers that a run was broken off on: their answers are no longer wanted."""
+        for place, worker in enumerate(self._workers):
+            if worker is not None and worker.outstanding:
+                self._workers[place] = None
+                await worker.end()
+
+
+async def _feed(worker: _Worker, run: _Run) -> None:
+    """Let the worker do what there is to do; raises WorkerDied, with all its results given."""
+    batch: list[ParsedFile] = []
+    while True:
+        while len(worker.outstanding) <= _CHUNK_FILES and (chunk := run.take()):
+            worker.send(chunk)
+        if not worker.outstanding or len(batch) >= _CHUNK_FILES:
+            await run.give(batch)
+            batch = []
+        if not worker.outstanding:
+            return
+        try:
+            batch.append(await worker.receive())
+        except WorkerDied:
+            await run.give(batch)
+            raise
+
+
+class _Run:
+    """One call of ``parse``: what is still to do, and what is done."""
+
+    def __init__(self, requests: Sequence[ParseRequest]) -> None:
+        self._todo = deque(requests)
+        self._deaths: Counter[str] = Counter()
+        self._few = len(requests) < _FEW_FILES and sum(r.size for r in requests) < _FEW_BYTES
+        self.results: asyncio.Queue[list[ParsedFile] | None] = asyncio.Queue()
+        self.room = asyncio.Semaphore(_BATCHES_WAITING)
+
+    def worth_workers(self) -> int:
+        """How many workers can be of use: for a few files a second one costs more than it gives."""
+        if self._few:
+            return min(1, len(self._todo))
+        return -(-len(self._todo) // _CHUNK_FILES)
+
+    def work_is_left(self) -> bool:
+        return bool(self._todo)
+
+    def take(self) -> list[ParseRequest]:
+        """The next requests for one worker; none when there are no more."""
+        chunk: list[ParseRequest] = []
+        size = 0
+        while self._todo and len(chunk) < _CHUNK_FILES and size < _CHUNK_BYTES:
+            chunk.append(self._todo.popleft())
+            size += chunk[-1].size
+        return chunk
+
+    async def give(self, batch: list[ParsedFile]) -> None:
+        """Hand over results, once there is room for them."""
+        if not batch:
+            return
+        await self.room.acquire()
+        self.results.put_nowait(batch)
+
+    async def bury(self, worker: _Worker, death: WorkerDied) -> None:
+        """Have done again what a dead worker left undone, but for a file that killed before."""
+        if not worker.outstanding:
+            return
+        suspect = worker.outstanding.popleft()
+        self._todo.extendleft(reversed(worker.outstanding))
+        worker.outstanding.clear()
+        self._deaths[suspect.path] += 1
+        if self._deaths[suspect.path] < _DEATHS and not death.out_of_time:
+            self._todo.appendleft(suspect)
+        else:
+            await self.give([_killer(suspect, death)])
+
+
+def _killer(request: ParseRequest, death: WorkerDied) -> ParsedFile:
+    """The result for a file that kills; its stat lets it alone until it changes."""
+    message = f"the parser's process {death.reason} on this file"
+    try:
+        found = stat_of(Path(request.root, request.path))
+    except OSError:
+        found = NOT_READ
+    return failed(request, Failure(ErrorType.UNEXPECTED, Stage.PARSING, message), found)
+
+
+class _Worker:
+    """One worker process and what it was asked."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+        self.outstanding: deque[ParseRequest] = deque()
+        """Asked and not answered; the first one is what the process is at."""
+
+    @classmethod
+    async def start(cls, command: Sequence[str]) -> Self:
+        """Start a process and wait until it is ready."""
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            limit=_PIPE_BUFFER,
+        )
+        worker = cls(process)
+        try:
+            await worker._receive_frame()
+        except WorkerDied as death:
+            raise EnrichdError(
+                f"the process that parses files {death.reason} before it was ready",
+                hint=f"try it by hand: {shlex.join(command)}",
+            ) from death
+        except BaseException:
+            await worker.end()
+            raise
+        return worker
+
+    def send(self, chunk: list[ParseRequest]) -> None:
+        """Ask for these; pipes and this process's memory hold what it has not come to."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(frame(_ENCODER.encode(chunk)))
+        self.outstanding.extend(chunk)
+
+    async def receive(self) -> ParsedFile:
+        """The answer to the first outstanding request; raises WorkerDied."""
+        parsed = _DECODER.decode(await self._receive_frame())
+        self.outstanding.popleft()
+        return parsed
+
+    async def end(self) -> None:
+        """Kill the process, which holds nothing that is worth keeping, and wait for its end."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        if self._process.returncode is None:
+            self._process.kill()
+        self._process.stdin.close()
+        while await self._process.stdout.read(_PIPE_BUFFER):
+            pass
+        await self._process.wait()
+
+    async def _receive_frame(self) -> bytes:
+        assert self._process.stdout is not None
+        try:
+            size = int.from_bytes(await self._process.stdout.readexactly(4), "big")
+            return await self._process.stdout.readexactly(size)
+        except asyncio.IncompleteReadError:
+            raise WorkerDied(await self._process.wait()) from None
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

@@ -1,0 +1,240 @@
+"""One indexing run over a workspace: walk, parse what changed, store it; tell of it as a job."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import uuid
+from collections import Counter
+from collections.abc import Callable
+from contextlib import aclosing
+from dataclasses import replace
+from pathlib import Path
+
+from msgspec import Struct, field
+
+from enrichd.clock import Clock
+from enrichd.index.indexer import Plan, plan
+from enrichd.index.languages import languages, suffixes
+from enrichd.index.naming import module_name, package_folders
+from enrichd.index.parse import NOT_READ, ParseRequest
+from enrichd.index.pool import ParserPool
+from enrichd.index.walk import Walk, walk
+from enrichd.report import Progress
+from enrichd_tracker.errors import EnrichdError, StoreUnavailable
+from enrichd_tracker.jobs import JobResult, conclude
+from enrichd_tracker.model import JobStatus, KnownFile, ParsedFile, ParseStatus, Stage, Workspace
+from enrichd_tracker.store.port import Store
+
+_REPORT_EVERY_S = 1.0
+_END_ATTEMPTS = 5
+_END_AGAIN_S = 1.0
+
+
+class IndexOptions(Struct, frozen=True):
+    """What the configuration says about indexing a workspace."""
+
+    exclude: tuple[str, ...]
+    max_file_bytes: int
+    parse_processes: int
+
+
+class RunResult(Struct):
+    """What a run came to."""
+
+    job_id: str | None = None
+    """None: nothing had changed, so there was no job."""
+    files: int = 0
+    changed: list[str] = field(default_factory=list)
+    created: list[str] = field(default_factory=list)
+    removed: list[str] = field(default_factory=list)
+    failed: int = 0
+    symbols: int = 0
+    status: JobStatus = JobStatus.COMPLETED
+    errors: dict[str, int] = field(default_factory=dict)
+    """Errors by type."""
+    languages: dict[str, int] = field(default_factory=dict)
+    forgotten: list[int] = field(default_factory=list)
+    """Symbols whose failures no longer count."""
+    problems: list[str] = field(default_factory=list)
+    error: str | None = None
+    seconds: float = 0.0
+
+    @property
+    def nothing_to_do(self) -> bool:
+        """Whether every file was as it had been."""
+        return not (self.changed or self.created or self.removed)
+
+
+class IndexRun:
+    """A run. Its job ends as its result says, whatever happens."""
+
+    def __init__(
+        self,
+        store: Store,
+        workspace: Workspace,
+        options: IndexOptions,
+        *,
+        clock: Clock,
+        owner: str,
+        progress: Progress,
+        before_change: Callable[[], None],
+    ) -> None:
+        self._store = store
+        self._workspace = workspace
+        self._options = options
+        self._clock = clock
+        self._owner = owner
+        self._progress = progress
+        self._before_change = before_change
+        self.result = RunResult()
+        """What the run has come to so far."""
+        self._reported_at = 0.0
+
+    async def run(self) -> RunResult:
+        """Index what changed. Raises what the walk raises: there is no job without a root."""
+        started = self._clock.monotonic()
+        result = self.result
+        self._progress.stage("analyzing", None)
+        walked = await asyncio.to_thread(self._walk)
+        known = await self._store.read(lambda reader: reader.files(self._workspace.id))
+        first = await self._store.read(
+            lambda reader: reader.counts(self._workspace.id).indexed_at is None
+        )
+        todo = plan(walked.files, known, max_file_bytes=self._options.max_file_bytes)
+        hopeless = {each.path for each in todo.changed if self._is_hopeless(known.get(each.path))}
+        todo = replace(todo, changed=[each for each in todo.changed if each.path not in hopeless])
+        result.files = len(walked.files)
+        result.languages = Counter(file.language for file in walked.files)
+        result.problems = [f"{path}: {failure.message}" for path, failure in walked.problems]
+        if first or todo.changed or todo.removed:
+            result.created = [each.path for each in todo.changed if each.path not in known]
+            result.changed = [each.path for each in todo.changed if each.path in known]
+            result.removed = todo.removed
+            await self._as_job(todo, walked, kind="full" if first else "incremental")
+        result.seconds = self._clock.monotonic() - started
+        return result
+
+    def _walk(self) -> Walk:
+        return walk(
+            Path(self._workspace.root),
+            exclude=self._options.exclude,
+            languages=suffixes(),
+        )
+
+    def _is_hopeless(self, before: KnownFile | None) -> bool:
+        """Whether the file could not be opened the last time, and could not be now."""
+        return (
+            before is not None
+            and before.status is ParseStatus.ERROR
+            and before.stat == NOT_READ
+            and not os.access(f"{self._workspace.root}/{before.path}", os.R_OK)
+        )
+
+    def _requests(self, todo: Plan, walked: Walk) -> list[ParseRequest]:
+        paths = [file.path for file in walked.files]
+        packages = {
+            language.name: (language.package_files, package_folders(paths, language.package_files))
+            for language in languages().values()
+        }
+        return [
+            ParseRequest(
+                root=walked.root,
+                path=file.path,
+                language=file.language,
+                module=module_name(file.path, *packages[file.language]),
+                max_file_bytes=self._options.max_file_bytes,
+                size=file.stat.size,
+            )
+            for file in todo.changed
+        ]
+
+    async def _as_job(self, todo: Plan, walked: Walk, *, kind: str) -> None:
+        result = self.result
+        result.job_id = uuid.uuid4().hex
+        await self._store.begin_job(result.job_id, self._workspace.id, kind, owner=self._owner)
+        status = JobStatus.FAILED
+        try:
+            await self._index(todo, walked)
+            status = JobStatus.COMPLETED
+        except EnrichdError as error:
+            result.error = error.message
+            raise
+        except asyncio.CancelledError:
+            status = JobStatus.CANCELLED
+            result.error = "cancelled"
+            raise
+        except BaseException as error:
+            result.error = f"{type(error).__name__}: {error}"
+            raise
+        finally:
+            end = conclude(
+                JobResult(
+                    status=status,
+                    error_message=result.error,
+                    files_total=len(todo.changed),
+                    files_indexed=len(todo.changed) - result.failed,
+                    files_failed=result.failed,
+                    symbols_found=result.symbols,
+                    languages=result.languages,
+                )
+            )
+            result.error, result.status = end.error_message, end.status
+            await self._end(result.job_id, end)
+
+    async def _end(self, job_id: str, end: JobResult) -> None:
+        """A job does not stay open because the disk is full just now: its end is written later."""
+        for _ in range(_END_ATTEMPTS - 1):
+            try:
+                return await self._store.end_job(job_id, end)
+            except StoreUnavailable:
+                await self._clock.sleep(_END_AGAIN_S)
+        return await self._store.end_job(job_id, end)
+
+    async def _index(self, todo: Plan, walked: Walk) -> None:
+        self._before_change()
+        total = len(todo.changed)
+        self._progress.stage("parsing", total)
+        await self._report(Stage.PARSING, 0, total, force=True)
+        await self._keep([], self.result.removed)
+        done = 0
+        wanted = self._requests(todo, walked)
+        async with (
+            ParserPool(self._options.parse_processes) as pool,
+            aclosing(pool.parse(wanted)) as batches,
+        ):
+            async for batch in batches:
+                await self._keep(batch, [])
+                done += len(batch)
+                self._progress.advance(done, total, batch[-1].path)
+                await self._report(Stage.PARSING, done, total, batch[-1].path)
+        await self._report(Stage.PARSING, done, total, force=True)
+        await self._report(Stage.STORING, done, total, force=True)
+        await self._store.finish_run(self._workspace.id)
+
+    async def _keep(self, files: list[ParsedFile], removed: list[str]) -> None:
+        if not files and not removed:
+            return
+        stored = await self._store.store_files(self._workspace.id, files, removed)
+        self.result.symbols += stored.symbols
+        self.result.forgotten += stored.had_failed
+        for file in files:
+            if file.status is ParseStatus.ERROR:
+                self.result.failed += 1
+            if file.failure is not None:
+                kind = file.failure.type
+                self.result.errors[kind] = self.result.errors.get(kind, 0) + 1
+                self.result.problems.append(f"{file.path}: {file.failure.message}")
+            elif file.error_lines:
+                lines = ", ".join(map(str, file.error_lines))
+                self.result.problems.append(f"{file.path}: did not parse whole, see line {lines}")
+
+    async def _report(
+        self, stage: Stage, done: int, total: int, current: str = "", *, force: bool = False
+    ) -> None:
+        now = self._clock.monotonic()
+        if not force and now - self._reported_at < _REPORT_EVERY_S:
+            return
+        self._reported_at = now
+        assert self.result.job_id is not None
+        await self._store.report_stage(self.result.job_id, stage, done, total, current)

@@ -1,0 +1,173 @@
+"""The uses of names in a file: who owns each, what it is there for, where its name comes from.
+
+The inner loop runs once for every identifier of every file: it is written to be cheap.
+"""
+
+from __future__ import annotations
+
+from enrichd.index.bindings import BIND_ONLY
+from enrichd.index.lines import from_bytes, position
+from enrichd.index.regions import Captures, Regions
+from enrichd.index.scopes import Draft, Resolver
+from enrichd_tracker.model import Binding, Canary, Role, Site
+
+_USE, _CALL, _INHERIT, _MEMBER, _MEMBER_CALL, _MEMBER_INHERIT, _IMPORT, _SKIP = range(8)
+_REASONS = {  # a later one wins where two apply
+    "site.call": _CALL,
+    "site.inherit": _INHERIT,
+    "site.member": _MEMBER,
+    "site.member.call": _MEMBER_CALL,
+    "site.member.inherit": _MEMBER_INHERIT,
+    "site.import": _IMPORT,
+    "name": _SKIP,
+    "skip": _SKIP,
+    **dict.fromkeys(BIND_ONLY, _SKIP),
+}
+_ROLES = (
+    Role.REFERENCE,
+    Role.CALL,
+    Role.INHERIT,
+    Role.REFERENCE,
+    Role.CALL,
+    Role.INHERIT,
+    Role.IMPORT,
+)
+
+
+class SiteCollector:
+    """Gives each draft of one file its sites."""
+
+    def __init__(
+        self,
+        captures: Captures,
+        regions: Regions,
+        resolver: Resolver,
+        text: str,
+        starts: list[int],
+    ) -> None:
+        self._captures = captures
+        self._regions = regions
+        self._resolver = resolver
+        self._text = text
+        self._starts = starts
+        self._proof: tuple[Site, Draft] | None = None
+        self.import_sites: list[tuple[int, int]] = []
+
+    def collect(self) -> None:  # noqa: PLR0912, PLR0915 (one loop, and a call costs more)
+        """Visit every identifier in the order of the text."""
+        reasons: dict[int, int] = {}
+        for capture, reason in _REASONS.items():
+            if nodes := self._captures.get(capture):
+                reasons.update(dict.fromkeys([node.start_byte for node in nodes], reason))
+        reason_of = reasons.get
+        text, resolve, ascii_only = self._text, self._resolver.resolve, self._text.isascii()
+        line_starts = [*self._starts, len(text) + 1]
+        line, line_start, next_line = 0, 0, line_starts[1]
+        bounds = [*self._regions.bounds, len(text) + 1]
+        parts = self._regions.parts
+        place, next_bound = -1, -1
+        last_end = -1
+        imported = False  # whether the name before is an import's, or reached from one by members
+
+        for start, end in self._identifiers():
+            if start >= next_bound:
+                while start >= next_bound:
+                    place += 1
+                    next_bound = bounds[place + 1]
+                region = parts[place]
+                add = region.owner.named().sites.append
+                scope, unparsed = region.scope, region.unparsed
+                resolved = scope.resolved
+            reason = reason_of(start, _USE)
+            name = text[start:end]
+            draft, target = None, None
+            if reason < _MEMBER:
+                verdict = resolved.get(name)
+                if verdict is None:
+                    verdict = resolved[name] = resolve(scope, name)
+                last_end = end
+                if verdict is False:
+                    imported = False
+                    continue
+                binding = verdict.binding
+                imported = binding is Binding.IMPORTED
+                draft = verdict.target
+                # what a call of a variable calls is for its type to say
+                if draft is not None and (draft.has_body or _ROLES[reason] is not Role.CALL):
+                    target = draft.descriptors
+            elif reason < _IMPORT:
+                imported = imported and (start == last_end + 1 or self._dotted(last_end, start))
+                last_end = end
+                binding = Binding.IMPORTED if imported else Binding.MEMBER
+            elif reason == _IMPORT:
+                binding = Binding.IMPORTED
+            else:
+                imported = False
+                last_end = end
+                continue
+            if start >= next_line:
+                while start >= next_line:
+                    line += 1
+                    next_line = line_starts[line + 1]
+                line_start = line_starts[line]
+            column = start - line_start
+            if reason == _IMPORT:
+                self.import_sites.append((line, column))
+            if not ascii_only:
+                name = from_bytes(name)
+            site = Site(name, line, column, _ROLES[reason], binding, target, None, unparsed)
+            add(site)
+            if draft is not None and self._proof is None:
+                self._take_as_proof(site, draft)
+
+    def collect_exports(self) -> None:
+        """Add what the module says that it exports: a use of each name that only it can mean."""
+        module = self._regions.module
+        nodes = self._captures.get("export", ())
+        for start, end in sorted({(node.start_byte, node.end_byte) for node in nodes}):
+            if self._regions.at(start).scope is not module:
+                continue
+            exported = self._resolver.exported(module, self._text[start:end])
+            if exported is None:
+                continue
+            verdict, origin = exported
+            site = Site(
+                from_bytes(self._text[start:end]),
+                *position(self._starts, start),
+                Role.REFERENCE,
+                verdict.binding,
+                verdict.target.descriptors if verdict.target is not None else None,
+                position(self._starts, origin) if origin is not None else None,
+            )
+            module.draft.sites.append(site)
+        if nodes:
+            module.draft.sites.sort(key=lambda site: (site.line, site.column))
+
+    def collect_attributes(self) -> None:
+        """Note which symbol sets attributes of which names."""
+        for node in self._captures.get("sets", ()):
+            start, end = node.byte_range
+            owner = self._regions.at(start).owner.named()
+            owner.attributes.add(from_bytes(self._text[start:end]))
+
+    def canary(self, path: str) -> Canary | None:
+        """The first use of a class or function of the file itself that the syntax can tell."""
+        if self._proof is None:
+            return None
+        site, target = self._proof
+        target_line, target_column = position(self._starts, target.name_start)
+        return Canary(path, site.line, site.column, target_line, target_column)
+
+    def _take_as_proof(self, site: Site, target: Draft) -> None:
+        if target.has_body and site.role in (Role.CALL, Role.REFERENCE) and not site.unparsed:
+            self._proof = site, target
+
+    def _identifiers(self) -> list[tuple[int, int]]:
+        spans = sorted([node.byte_range for node in self._captures.get("site", ())])
+        if "error" in self._captures:  # then the parser may have made up some
+            spans = [(start, end) for start, end in spans if start != end]
+        return spans
+
+    def _dotted(self, before: int, after: int) -> bool:
+        """Whether nothing but the one dot stands between two names."""
+        return self._text[before:after].strip(" \t\f\r\n\\") == "."

@@ -1,0 +1,76 @@
+"""The process that parses: requests in on standard input, results out on standard output.
+
+Both are rows of frames: the length as four bytes, big end first, then MessagePack. A request
+frame holds a list of requests. The worker first sends an empty frame, which says that it is
+ready, and then one frame for each request, in order, as soon as it is done: so whoever started
+the process knows which file it died on. It ends when its input does, and so when its parent dies.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import BinaryIO
+
+import msgspec
+
+from enrichd.index.parse import ParseRequest, parse_file
+from enrichd_tracker.model import ParsedFile
+
+_CPU_S = 10.0
+_CPU_S_PER_MIB = 10.0
+
+
+def cpu_limit_s(size: int) -> float:
+    """CPU time for a file of so many bytes, fifty times what it should take.
+
+    tree-sitter's queries take time in proportion to the square of a tree's depth, so that a file
+    of nothing but brackets could keep a worker for an hour.
+    """
+    return _CPU_S + _CPU_S_PER_MIB * size / 2**20
+
+
+def frame(payload: bytes) -> bytes:
+    """The payload with its length before it."""
+    return len(payload).to_bytes(4, "big") + payload
+
+
+def serve(parse: Callable[[ParseRequest], ParsedFile]) -> None:
+    """Answer requests until there are no more."""
+    requests, results = sys.stdin.buffer, _claim_output()
+    decoder = msgspec.msgpack.Decoder(list[ParseRequest])
+    encoder = msgspec.msgpack.Encoder()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to end
+    gc.freeze()
+    gc.disable()  # extraction makes no cycles, only many objects
+    try:
+        _send(results, b"")  # ready
+        while len(header := requests.read(4)) == 4:
+            size = int.from_bytes(header, "big")
+            if len(payload := requests.read(size)) < size:
+                break
+            for request in decoder.decode(payload):
+                signal.setitimer(signal.ITIMER_PROF, cpu_limit_s(request.size))  # ends us
+                _send(results, encoder.encode(parse(request)))
+            gc.collect()
+    except BrokenPipeError:
+        os._exit(0)  # nobody is left to read
+
+
+def _send(results: BinaryIO, payload: bytes) -> None:
+    results.write(frame(payload))
+    results.flush()
+
+
+def _claim_output() -> BinaryIO:
+    """The standard output for results alone: what else is printed goes to standard error."""
+    claimed = os.dup(sys.stdout.fileno())
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    return os.fdopen(claimed, "wb")
+
+
+if __name__ == "__main__":
+    serve(parse_file)

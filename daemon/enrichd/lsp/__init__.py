@@ -1,0 +1,1 @@
+"""Language servers: their processes, their wire, their health, their manners."""

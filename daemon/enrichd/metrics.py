@@ -1,0 +1,77 @@
+"""The daemon's metrics: one object made by the composition root and handed to who counts.
+
+No label ever carries a path or a symbol's name: the number of time series is bounded by the
+number of servers, operations and reasons.
+"""
+
+from __future__ import annotations
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+)
+
+disable_created_metrics()  # type: ignore[no-untyped-call]
+
+_REQUEST_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 30)
+_TICK_BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1)
+
+
+class Metrics:
+    """All of enrichd's time series, on a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(f"enrichd_{name}", text, labels, registry=registry)
+
+        def gauge(name: str, text: str, *labels: str) -> Gauge:
+            return Gauge(f"enrichd_{name}", text, labels, registry=registry)
+
+        self.symbols = gauge("symbols", "Symbols in the graph.")
+        self.orphans = gauge("orphans", "Symbols that lack an outcome.")
+        self.backing_off = gauge("backing_off", "Symbols that wait for their next attempt.")
+        self.skipped = gauge("skipped", "Symbols whose attempts are used up.")
+        self.queue_depth = gauge("queue_depth", "Symbols that are queued.")
+        self.enriched = counter("enriched", "Symbols that were enriched.")
+        self.outcomes = counter(
+            "outcomes", "Outcomes of operations on symbols.", "operation", "outcome"
+        )
+        self.attempts = counter("attempts", "Attempts to enrich a symbol.")
+        self.failures = counter("failures", "Attempts that failed, by reason.", "reason")
+        self.requests = Histogram(
+            "enrichd_lsp_request_duration_seconds",
+            "Time that language servers took to answer.",
+            ("server", "method"),
+            registry=registry,
+            buckets=_REQUEST_BUCKETS,
+        )
+        self.server_state = gauge(
+            "lsp_server_state", "1 for the state that a server is in.", "server", "state"
+        )
+        self.server_restarts = counter(
+            "lsp_restarts", "Starts of a language server after its first.", "server"
+        )
+        self.tick_duration = Histogram(
+            "enrichd_monitor_tick_duration_seconds",
+            "Time that a tick of the monitor took.",
+            registry=registry,
+            buckets=_TICK_BUCKETS,
+        )
+        self.last_tick = gauge(
+            "monitor_last_tick_timestamp_seconds", "When the monitor last ticked, Unix time."
+        )
+        self.jobs = counter("jobs", "Jobs that ended, by status.", "status")
+        self.jobs_zero_files = counter(
+            "jobs_completed_zero_files", "Jobs that completed without a file to index."
+        )
+        self.indexing_errors = counter("indexing_errors", "Errors while indexing.", "type")
+        self.parse_files = gauge("parse_files", "Files by how well they parsed.", "status")
+        self.config_reload_ok = gauge(
+            "config_last_reload_successful", "1 if the configuration in force is the file's."
+        )
+        self.config_reload_ok.set(1)

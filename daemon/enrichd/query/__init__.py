@@ -1,0 +1,1 @@
+"""The questions that users ask of the graph, each answer with its completeness."""

@@ -1,0 +1,75 @@
+"""How an indexing run tells of itself: its progress while it goes on, its report at the end."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from msgspec import Struct
+
+from enrichd_tracker.jobs import Job
+
+
+class Progress(Protocol):
+    """Whoever shows how far a run is. None of these may raise, none is waited for."""
+
+    def stage(self, name: str, total: int | None) -> None:
+        """Another stage begins; ``total`` is None while nobody knows how much there is."""
+        ...
+
+    def advance(self, done: int, total: int | None, current: str = "") -> None:
+        """How much of the stage is done, and what is worked on."""
+        ...
+
+    def message(self, text: str) -> None:
+        """Something worth a line."""
+        ...
+
+    def close(self) -> None:
+        """The run is over."""
+        ...
+
+
+class NoProgress:
+    """Shows nothing."""
+
+    def stage(self, name: str, total: int | None) -> None:
+        pass
+
+    def advance(self, done: int, total: int | None, current: str = "") -> None:
+        pass
+
+    def message(self, text: str) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+class IndexReport(Struct, frozen=True, kw_only=True):
+    """What `enrichd index` came to."""
+
+    schema_version: int = 1
+    workspace: str
+    root: str
+    files: int
+    files_changed: int
+    files_removed: int
+    symbols: int
+    edges: dict[str, int]
+    outcomes: dict[str, int]
+    parse: dict[str, int]
+    orphans: int
+    backing_off: int
+    skipped: int
+    seconds: float
+    parse_seconds: float
+    enrich_seconds: float
+    requests: int
+    server: str | None
+    """Name and version of the servers that answered."""
+    complete: bool
+    """Nothing is left to find out, and nothing failed for good."""
+    nothing_to_do: bool
+    problems: list[str]
+    """Why it is not complete, one sentence each, with what to do about it."""
+    job: Job | None

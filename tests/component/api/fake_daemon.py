@@ -1,0 +1,195 @@
+"""A daemon for the API's tests: a real store with a small graph, and lists of what was asked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from enrichd.clock import FakeClock
+from enrichd.errors import AnswerIsNo
+from enrichd.metrics import Metrics
+from enrichd.query.status import Status, build
+from enrichd_tracker.backoff import BackoffPolicy
+from enrichd_tracker.enrichment import EnrichmentTracker
+from enrichd_tracker.model import (
+    Binding,
+    FileStat,
+    FoundSymbol,
+    Lane,
+    Operation,
+    Origin,
+    Outcome,
+    ParsedFile,
+    ParseStatus,
+    Relation,
+    ResolvedEdge,
+    Role,
+    Site,
+    SymbolKind,
+    Work,
+    Workspace,
+)
+from enrichd_tracker.store.port import Batch, Charge
+from enrichd_tracker.store.sqlite import SqliteStore
+
+TY = Origin("ty", "0.0.104")
+
+
+class FakeDaemon:
+    """Healthy and ready; what it is told is written down."""
+
+    def __init__(self, store: SqliteStore, clock: FakeClock) -> None:
+        self.store = store
+        self.clock = clock
+        self.metrics = Metrics()
+        self.max_attempts = 7
+        self.problems: list[str] = []
+        self.reasons: list[str] = []
+        self.retried: list[int] = []
+        self.fails_with: Exception | None = None
+
+    def advice(self, language: str) -> str:
+        return f"install a server for {language}"
+
+    def health(self) -> list[str]:
+        return self.problems
+
+    def readiness(self) -> list[str]:
+        return self.reasons
+
+    async def refresh_metrics(self) -> None:
+        pass
+
+    async def status(self) -> Status:
+        if self.fails_with is not None:
+            raise self.fails_with
+        return await self.store.read(
+            lambda reader: build(reader, daemon=None, servers=[], now=self.clock.time())
+        )
+
+    async def retry(self, symbol_ids: list[int]) -> int:
+        reopened = await self.store.retry(symbol_ids)
+        self.retried += reopened
+        return len(reopened)
+
+    async def add_workspace(self, root: Path, name: str | None) -> Workspace:
+        return await self.store.add_workspace(name or root.name, str(root))
+
+    async def remove_workspace(self, name: str) -> None:
+        for workspace in await self.workspaces():
+            if workspace.name == name:
+                await self.store.remove_workspace(workspace.id)
+                return
+        raise AnswerIsNo(f"there is no workspace named {name}")
+
+    async def workspaces(self) -> list[Workspace]:
+        return await self.store.read(lambda reader: reader.workspaces())
+
+
+async def open_daemon(folder: Path) -> FakeDaemon:
+    """``bill.py`` calls ``total`` of ``cart.py``; ``total`` of ``bill.py`` failed, see below."""
+    clock = FakeClock()
+    store = await SqliteStore.open(folder / "graph.db", clock)
+    workspace = await store.add_workspace("shop", str(folder / "shop"))
+    lane = Lane(workspace.id, "python")
+    await store.require(lane, TY.server, (Operation.DEFINITION,), version=TY.version)
+    await store.store_files(workspace.id, [_cart(), _bill()], [])
+    await store.finish_run(workspace.id)
+    works = {work.uid: work for work in await store.claim(lane, 100, owner="test", lease_s=60.0)}
+    total = (await store.read(lambda reader: reader.symbol_by_uid("cart.py/total().")))[0]
+    edge = ResolvedEdge(Relation.CALLS, total.id, line=1, column=11)
+    await store.commit(
+        Batch(
+            outcomes=[
+                _outcome(work, [edge] if uid == "bill.py/show()." else [])
+                for uid, work in works.items()
+                if uid not in {"bill.py/total().", "bill.py/Bill#pay()."}
+            ],
+            charges=[
+                _charge(works["bill.py/total()."], clock, failures=1),
+                _charge(works["bill.py/Bill#pay()."], clock, failures=7),
+            ],
+            cleared=[],
+        )
+    )
+    return FakeDaemon(store, clock)
+
+
+def _outcome(work: Work, edges: list[ResolvedEdge]) -> Outcome:
+    return Outcome(work.symbol_id, work.revision, Operation.DEFINITION, TY, edges)
+
+
+def _charge(work: Work, clock: FakeClock, *, failures: int) -> Charge:
+    tracker = EnrichmentTracker(BackoffPolicy(), clock)
+    for _ in range(failures):
+        record = tracker.record_failure(work, work.operations, "RequestFailed", TY.server)
+    return Charge(record, work.revision)
+
+
+def _cart() -> ParsedFile:
+    return _file("cart.py", [_module("cart", 3), _function("total().", "total", line=0)])
+
+
+def _bill() -> ParsedFile:
+    return _file(
+        "bill.py",
+        [
+            _module("bill", 9),
+            _function("show().", "show", line=0),
+            _function("total().", "total", line=3),
+            _function("Bill#", "Bill", line=6, kind=SymbolKind.CLASS),
+            _function("Bill#pay().", "pay", line=7, kind=SymbolKind.METHOD, parent=3),
+        ],
+    )
+
+
+def _file(path: str, symbols: list[FoundSymbol]) -> ParsedFile:
+    return ParsedFile(
+        path=path,
+        language="python",
+        stat=FileStat(100, 1, 1),
+        digest=path.encode(),
+        status=ParseStatus.OK,
+        symbols=symbols,
+    )
+
+
+def _module(name: str, end_line: int) -> FoundSymbol:
+    return FoundSymbol(
+        descriptors="",
+        name=name,
+        qualified_name=name,
+        kind=SymbolKind.MODULE,
+        parent=-1,
+        line=0,
+        column=0,
+        start_line=0,
+        start_column=0,
+        end_line=end_line,
+        end_column=0,
+        digest=name.encode(),
+    )
+
+
+def _function(
+    descriptors: str,
+    name: str,
+    *,
+    line: int,
+    kind: SymbolKind = SymbolKind.FUNCTION,
+    parent: int = 0,
+) -> FoundSymbol:
+    return FoundSymbol(
+        descriptors=descriptors,
+        name=name,
+        qualified_name=f"Bill.{name}" if parent else name,
+        kind=kind,
+        parent=parent,
+        line=line,
+        column=4,
+        start_line=line,
+        start_column=0,
+        end_line=line + 2,
+        end_column=0,
+        digest=descriptors.encode(),
+        sites=[Site("total", line + 1, 11, Role.CALL, Binding.IMPORTED)],
+    )

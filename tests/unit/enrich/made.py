@@ -1,0 +1,42 @@
+"""Values for the tests of enrichment."""
+
+from __future__ import annotations
+
+from enrichd_tracker.model import (
+    Binding,
+    FileStat,
+    KnownFile,
+    Lane,
+    Operation,
+    ParseStatus,
+    Role,
+    Site,
+    SymbolKind,
+    Work,
+)
+
+LANE = Lane(1, "python")
+
+
+def work(number: int, *sites: Site, lane: Lane = LANE, path: str = "a.py") -> Work:
+    return Work(
+        symbol_id=number,
+        revision=0,
+        lane=lane,
+        uid=f"{path}/f{number}().",
+        name=f"f{number}",
+        kind=SymbolKind.FUNCTION,
+        file=KnownFile(1, path, "python", FileStat(1, 2, 3), b"d", ParseStatus.OK, ascii=True),
+        line=number,
+        operations=(Operation.DEFINITION,),
+        sites=list(sites),
+    )
+
+
+def site(
+    name: str = "f",
+    binding: Binding = Binding.PLAIN,
+    role: Role = Role.CALL,
+    target: str | None = None,
+) -> Site:
+    return Site(name, 0, 0, role, binding, target)

@@ -1,0 +1,1 @@
+"""The durable side of what is known: a port, and SQLite behind it."""

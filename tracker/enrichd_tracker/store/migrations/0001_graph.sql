@@ -1,0 +1,199 @@
+-- The code graph, the memory of failures and the record of the runs that filled them.
+-- Lines are 0-based, columns are 0-based UTF-8 bytes, times are seconds since the epoch (UTC).
+
+CREATE TABLE workspace (
+    id         INTEGER PRIMARY KEY,
+    name       TEXT NOT NULL UNIQUE,
+    root       TEXT NOT NULL UNIQUE,
+    created_at REAL NOT NULL,
+    indexed_at REAL  -- end of the last run that went through; NULL: the first one has not
+) STRICT;
+
+CREATE TABLE file (
+    id           INTEGER PRIMARY KEY,
+    workspace_id INTEGER NOT NULL REFERENCES workspace,
+    path         TEXT NOT NULL,
+    language     TEXT NOT NULL,
+    size         INTEGER NOT NULL,
+    mtime_ns     INTEGER NOT NULL,
+    inode        INTEGER NOT NULL,
+    digest       BLOB NOT NULL,
+    is_ascii     INTEGER NOT NULL,
+    import_sites BLOB,  -- MessagePack [[line, column], ...]
+    canary       BLOB,  -- MessagePack of model.Canary
+    UNIQUE (workspace_id, path)
+) STRICT;
+
+CREATE TABLE parse_result (
+    file_id     INTEGER PRIMARY KEY REFERENCES file ON DELETE CASCADE,
+    status      TEXT NOT NULL,
+    error_lines TEXT NOT NULL,  -- JSON array, 1-based, the first ten
+    error_count INTEGER NOT NULL,
+    lost_bytes  INTEGER NOT NULL,
+    message     TEXT NOT NULL,
+    parsed_at   REAL NOT NULL
+) STRICT;
+
+-- Symbols 1 and 2 are the sentinels that explicit outcomes point at. An id is never given twice:
+-- a late answer about a symbol that is gone must not be taken for one about another.
+CREATE TABLE symbol (
+    id             INTEGER PRIMARY KEY AUTOINCREMENT,
+    workspace_id   INTEGER REFERENCES workspace,
+    file_id        INTEGER REFERENCES file,  -- NULL: outside the workspace
+    parent_id      INTEGER REFERENCES symbol,
+    language       TEXT NOT NULL,
+    uid            TEXT NOT NULL,
+    name           TEXT NOT NULL,
+    qualified_name TEXT NOT NULL,
+    kind           TEXT NOT NULL,
+    line           INTEGER NOT NULL,
+    "column"       INTEGER NOT NULL,
+    start_line     INTEGER NOT NULL,
+    start_column   INTEGER NOT NULL,
+    end_line       INTEGER NOT NULL,
+    end_column     INTEGER NOT NULL,
+    overload       INTEGER NOT NULL,
+    digest         BLOB NOT NULL,
+    bindings       BLOB,     -- MessagePack [[line, column], ...]: where the name is bound again
+    revision       INTEGER NOT NULL,  -- an answer found for an older revision is dropped
+    rank           INTEGER NOT NULL,  -- order of service among orphans
+    pending        INTEGER NOT NULL,  -- operations without an outcome, as bits
+    failed         INTEGER NOT NULL   -- 1: has a row in failure, the tracker says when
+) STRICT;
+CREATE UNIQUE INDEX symbol_uid ON symbol (workspace_id, uid);
+CREATE INDEX symbol_name ON symbol (name);
+CREATE INDEX symbol_file ON symbol (file_id);
+CREATE INDEX symbol_parent ON symbol (parent_id, name);
+CREATE INDEX symbol_orphan ON symbol (workspace_id, language, rank, file_id)
+    WHERE pending <> 0 AND failed = 0;
+
+INSERT INTO symbol VALUES
+    (1, NULL, NULL, NULL, '', 'none', 'none', 'none', 'sentinel', 0, 0, 0, 0, 0, 0, 0, x'', NULL, 0, 0, 0, 0),
+    (2, NULL, NULL, NULL, '', 'error', 'error', 'error', 'sentinel', 0, 0, 0, 0, 0, 0, 0, x'', NULL, 0, 0, 0, 0);
+
+CREATE TABLE site (
+    symbol_id INTEGER PRIMARY KEY REFERENCES symbol ON DELETE CASCADE,
+    data      BLOB NOT NULL  -- MessagePack of list[model.Site]
+) STRICT;
+
+-- Which symbols' bodies mention a name: whom to ask again when the name appears, goes or changes.
+CREATE TABLE mention (
+    name      TEXT NOT NULL,
+    symbol_id INTEGER NOT NULL REFERENCES symbol,
+    PRIMARY KEY (name, symbol_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX mention_symbol ON mention (symbol_id);
+
+CREATE TABLE alias (
+    original TEXT NOT NULL,
+    alias    TEXT NOT NULL,
+    file_id  INTEGER NOT NULL REFERENCES file ON DELETE CASCADE,
+    PRIMARY KEY (original, alias, file_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX alias_file ON alias (file_id);
+
+CREATE TABLE origin (
+    id      INTEGER PRIMARY KEY,
+    server  TEXT NOT NULL,
+    version TEXT NOT NULL,
+    UNIQUE (server, version)
+) STRICT;
+
+-- relation '' belongs to the edges to the sentinels. operation 'syntax' belongs to edges that
+-- follow from other facts and settle no operation (overrides).
+CREATE TABLE edge (
+    source    INTEGER NOT NULL REFERENCES symbol,
+    operation TEXT NOT NULL,
+    target    INTEGER NOT NULL REFERENCES symbol,
+    relation  TEXT NOT NULL,
+    line      INTEGER NOT NULL,
+    "column"  INTEGER NOT NULL,
+    origin_id INTEGER NOT NULL REFERENCES origin,
+    by_syntax INTEGER NOT NULL,
+    unparsed  INTEGER NOT NULL,
+    at        REAL NOT NULL,
+    reason    TEXT NOT NULL,
+    PRIMARY KEY (source, operation, target, relation, line, "column")
+) STRICT, WITHOUT ROWID;
+CREATE INDEX edge_target ON edge (target, relation);
+
+-- Counts that would otherwise need a scan; `enrichd verify` counts them anew.
+CREATE TABLE tally (
+    workspace_id INTEGER NOT NULL REFERENCES workspace,
+    what         TEXT NOT NULL,  -- a relation, or 'outcome:edges', 'outcome:none', 'outcome:error'
+    n            INTEGER NOT NULL,
+    PRIMARY KEY (workspace_id, what)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE failure (
+    symbol_id       INTEGER PRIMARY KEY REFERENCES symbol ON DELETE CASCADE,
+    attempts        INTEGER NOT NULL,
+    last_attempt_at REAL NOT NULL,
+    next_retry_at   REAL,  -- NULL: skipped for good
+    operations      INTEGER NOT NULL,
+    reason          TEXT NOT NULL,
+    server          TEXT NOT NULL
+) STRICT;
+CREATE INDEX failure_skipped ON failure (symbol_id) WHERE next_retry_at IS NULL;
+
+-- What the server of a lane is asked for: profile and declared capabilities put together.
+CREATE TABLE requirement (
+    workspace_id INTEGER NOT NULL REFERENCES workspace,
+    language     TEXT NOT NULL,
+    server       TEXT NOT NULL,
+    version      TEXT NOT NULL,  -- '' until it has started once
+    settings     TEXT NOT NULL,  -- digest of its configuration
+    operations   INTEGER NOT NULL,
+    PRIMARY KEY (workspace_id, language)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE job (
+    id            TEXT PRIMARY KEY,
+    workspace_id  INTEGER NOT NULL REFERENCES workspace,
+    kind          TEXT NOT NULL,
+    status        TEXT NOT NULL,
+    stage         TEXT,
+    error_message TEXT,
+    files_total   INTEGER NOT NULL DEFAULT 0,
+    files_indexed INTEGER NOT NULL DEFAULT 0,
+    files_failed  INTEGER NOT NULL DEFAULT 0,
+    symbols_found INTEGER NOT NULL DEFAULT 0,
+    languages     TEXT NOT NULL DEFAULT '{}',  -- JSON: files by language
+    owner         TEXT NOT NULL,
+    lease_until   REAL NOT NULL,
+    created_at    REAL NOT NULL,
+    started_at    REAL,
+    completed_at  REAL
+) STRICT;
+CREATE INDEX job_workspace ON job (workspace_id, created_at);
+CREATE INDEX job_open ON job (status) WHERE completed_at IS NULL;
+
+CREATE TABLE job_stage (
+    job_id       TEXT NOT NULL REFERENCES job ON DELETE CASCADE,
+    stage        TEXT NOT NULL,
+    started_at   REAL NOT NULL,
+    completed_at REAL,
+    processed    INTEGER NOT NULL,
+    total        INTEGER NOT NULL,
+    current_item TEXT NOT NULL,
+    PRIMARY KEY (job_id, stage)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE indexing_error (
+    id           INTEGER PRIMARY KEY,
+    workspace_id INTEGER NOT NULL REFERENCES workspace,
+    path         TEXT NOT NULL,
+    error_type   TEXT NOT NULL,
+    stage        TEXT NOT NULL,
+    language     TEXT NOT NULL,
+    message      TEXT NOT NULL,
+    traceback    TEXT NOT NULL,
+    recoverable  INTEGER NOT NULL,
+    status       TEXT NOT NULL,  -- open, resolved, ignored
+    fingerprint  BLOB NOT NULL,
+    count        INTEGER NOT NULL,
+    first_seen   REAL NOT NULL,
+    last_seen    REAL NOT NULL,
+    UNIQUE (workspace_id, fingerprint)
+) STRICT;
+CREATE INDEX indexing_error_open ON indexing_error (workspace_id, path) WHERE status = 'open';

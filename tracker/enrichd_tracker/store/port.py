@@ -1,0 +1,300 @@
+"""The port: what the rest of enrichd asks of a store, whatever stands behind it.
+
+Reads are functions of a Reader, run where the store keeps its read-only side; writes are the
+store's own coroutines, each one transaction. Work is taken by claim: a lease with a deadline.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Protocol, TypeVar
+
+from msgspec import Struct, field
+
+from enrichd_tracker.enrichment import FailureRecord
+from enrichd_tracker.jobs import Job, JobResult
+from enrichd_tracker.model import (
+    Canary,
+    Failure,
+    FileStat,
+    KnownFile,
+    Lane,
+    Operation,
+    Origin,
+    Outcome,
+    ParsedFile,
+    ParseStatus,
+    Stage,
+    SymbolKind,
+    Work,
+    Workspace,
+)
+
+T = TypeVar("T")
+
+
+class StoredSymbol(Struct, frozen=True):
+    """A symbol as it is kept; ``path`` is None outside the workspace."""
+
+    id: int
+    workspace_id: int
+    uid: str
+    name: str
+    qualified_name: str
+    kind: str
+    language: str
+    path: str | None
+    line: int
+    column: int
+    start_line: int
+    end_line: int
+    overload: bool
+    pending: int
+    failed: bool
+    parent_id: int | None
+
+
+class StoredEdge(Struct, frozen=True):
+    """An edge as it is kept; the relation of an edge to a sentinel is the empty string."""
+
+    source: StoredSymbol
+    target: StoredSymbol
+    relation: str
+    line: int
+    column: int
+    operation: str
+    server: str
+    version: str
+    by_syntax: bool
+    unparsed: bool
+    at: float
+    reason: str
+
+
+class Definition(Struct, frozen=True):
+    """A symbol that a position stands for."""
+
+    symbol_id: int
+    kind: SymbolKind
+    name: str
+    overload: bool
+    qualified_name: str
+
+
+class FileDefinitions(Struct):
+    """Which positions of a file stand for which symbols."""
+
+    stat: FileStat
+    ascii: bool
+    import_sites: set[tuple[int, int]]
+    at: dict[tuple[int, int], Definition] = field(default_factory=dict)
+    by_descriptors: dict[str, Definition] = field(default_factory=dict)
+    module: Definition | None = None
+
+    def add(
+        self,
+        symbol_id: int,
+        positions: Iterable[tuple[int, int]],
+        *,
+        kind: str,
+        name: str,
+        overload: bool,
+        qualified_name: str,
+        descriptors: str,
+    ) -> None:
+        """Enter one symbol of the file."""
+        definition = Definition(symbol_id, SymbolKind(kind), name, overload, qualified_name)
+        self.by_descriptors[descriptors] = definition
+        if definition.kind is SymbolKind.MODULE and not descriptors:
+            self.module = definition
+            return
+        for position in positions:
+            self.at[position] = definition
+
+
+class Requirement(Struct, frozen=True):
+    """What a lane's server is asked for; ``version`` is empty until it has started once."""
+
+    lane: Lane
+    server: str
+    version: str
+    operations: int
+
+
+class WorkspaceCounts(Struct, frozen=True):
+    """The numbers of one workspace."""
+
+    files: int
+    symbols: int
+    orphans: int
+    backing_off: int
+    skipped: int
+    edges: dict[str, int]
+    outcomes: dict[str, int]
+    parse: dict[str, int]
+    indexed_at: float | None
+
+    @property
+    def enriched(self) -> int:
+        """Symbols of which all that is needed is known."""
+        return self.symbols - self.orphans - self.skipped
+
+
+class Charge(Struct, frozen=True):
+    """A failed attempt and the revision of the symbol that it was made for."""
+
+    record: FailureRecord
+    revision: int
+
+
+class Batch(Struct, frozen=True):
+    """What workers found out, to be written as one transaction."""
+
+    outcomes: list[Outcome]
+    charges: list[Charge]
+    cleared: list[int]
+    """Symbols whose earlier failures are over."""
+
+
+class Committed(Struct, frozen=True):
+    """What became of a batch."""
+
+    written: int
+    dropped: list[int]
+    """Symbols that changed while they were asked about: nothing was written for them."""
+
+
+class Stored(Struct):
+    """What storing files came to."""
+
+    files: int = 0
+    symbols: int = 0
+    reopened: int = 0
+    """Symbols of other files that are asked again."""
+    had_failed: list[int] = field(default_factory=list)
+    """Symbols whose failures are forgotten: the tracker forgets them too."""
+
+
+class Reader(Protocol):
+    """Read-only questions; see the SQLite reader for what each gives."""
+
+    def workspaces(self) -> list[Workspace]: ...
+    def indexed_at(self, workspace_id: int) -> float | None: ...
+    def files(self, workspace_id: int) -> dict[str, KnownFile]: ...
+    def file(self, workspace_id: int, path: str) -> KnownFile | None: ...
+    def languages(self, workspace_id: int) -> dict[str, int]: ...
+    def names(self, workspace_id: int) -> set[str]: ...
+    def definitions(self, workspace_id: int, path: str) -> FileDefinitions | None: ...
+    def canary(self, lane: Lane) -> Canary | None: ...
+    def file_with_symbols(self, lane: Lane) -> str | None: ...
+    def requirements(self) -> list[Requirement]: ...
+    def symbol(self, symbol_id: int) -> StoredSymbol | None: ...
+    def symbol_by_uid(self, uid: str, workspace_id: int | None = None) -> list[StoredSymbol]: ...
+    def symbols_named(self, name: str, workspace_id: int | None = None) -> list[StoredSymbol]: ...
+    def symbols_like(
+        self, glob: str, workspace_id: int | None = None, limit: int = -1
+    ) -> list[StoredSymbol]: ...
+    def symbols_in(self, workspace_id: int, path: str) -> list[StoredSymbol]: ...
+    def edges_to(self, symbol_ids: Iterable[int], relations: Iterable[str]) -> list[StoredEdge]: ...
+    def edges_from(
+        self, symbol_ids: Iterable[int], relations: Iterable[str]
+    ) -> list[StoredEdge]: ...
+    def outcomes_of(self, symbol_id: int) -> list[StoredEdge]: ...
+    def every_edge(self, workspace_id: int | None = None) -> Iterator[StoredEdge]: ...
+    def edges_in(self, workspace_id: int, path: str) -> list[StoredEdge]: ...
+    def every_child(
+        self, workspace_id: int | None = None
+    ) -> Iterator[tuple[int, StoredSymbol]]: ...
+    def unsettled_mentions(self, names: Iterable[str], workspace_id: int) -> list[StoredSymbol]: ...
+    def unresolved_mentions(self, names: Iterable[str], workspace_id: int) -> int: ...
+    def last_answer(
+        self, names: Iterable[str], workspace_id: int
+    ) -> tuple[Origin, float] | None: ...
+    def unparsed_files(self, workspace_id: int) -> list[tuple[str, ParseStatus]]: ...
+    def file_stats(self, workspace_id: int) -> list[tuple[str, FileStat]]: ...
+    def failures(
+        self,
+        workspace_id: int | None = None,
+        *,
+        skipped: bool | None = None,
+        limit: int = -1,
+        offset: int = 0,
+    ) -> list[FailureRecord]: ...
+    def failure(self, symbol_id: int) -> FailureRecord | None: ...
+    def counts(self, workspace_id: int) -> WorkspaceCounts: ...
+    def orphans_by_language(self, workspace_id: int) -> dict[str, int]: ...
+    def jobs(self, workspace_id: int | None = None, limit: int = 10) -> list[Job]: ...
+    def job_counts(self) -> dict[str, int]: ...
+    def error_counts(self, workspace_id: int | None = None) -> dict[str, int]: ...
+    def verify(self) -> list[str]: ...
+
+
+class Store(Protocol):
+    """Durable state. Every coroutine but ``read`` is one transaction, all of it or nothing.
+
+    Raises StoreUnavailable when it can't write just now: nothing was lost, ask again.
+    """
+
+    async def read(self, question: Callable[[Reader], T]) -> T:
+        """Ask the read-only side."""
+        ...
+
+    async def close(self) -> None: ...
+
+    async def add_workspace(self, name: str, root: str) -> Workspace:
+        """The workspace of this root, made where it is new; its name stays what it was."""
+        ...
+
+    async def remove_workspace(self, workspace_id: int) -> list[int]:
+        """Forget it whole; returns symbols that had failed."""
+        ...
+
+    async def store_files(
+        self, workspace_id: int, files: list[ParsedFile], removed: list[str]
+    ) -> Stored: ...
+
+    async def finish_run(self, workspace_id: int) -> None:
+        """All files of a run are stored: from now on changes are changes."""
+        ...
+
+    async def claim(self, lane: Lane, limit: int, *, owner: str, lease_s: float) -> list[Work]:
+        """Take orphans that never failed, in their order; nobody else gets them till released."""
+        ...
+
+    async def claim_again(self, symbol_ids: list[int], *, owner: str, lease_s: float) -> list[Work]:
+        """Take these orphans, which failed before, if nobody has them."""
+        ...
+
+    async def release(self, symbol_ids: Iterable[int]) -> None:
+        """Give back what was claimed and not committed."""
+        ...
+
+    async def commit(self, batch: Batch) -> Committed:
+        """Write outcomes and failures, and release their symbols."""
+        ...
+
+    async def require(
+        self,
+        lane: Lane,
+        server: str,
+        operations: tuple[Operation, ...],
+        *,
+        version: str = "",
+        settings: str = "",
+    ) -> list[int]:
+        """What the lane's server is asked for; returns symbols whose failures are reconsidered."""
+        ...
+
+    async def retry(self, symbol_ids: list[int]) -> list[int]:
+        """Make them orphans again; returns those that had failed."""
+        ...
+
+    async def begin_job(self, job_id: str, workspace_id: int, kind: str, *, owner: str) -> None: ...
+    async def report_stage(
+        self, job_id: str, stage: Stage, processed: int, total: int, current_item: str = ""
+    ) -> None: ...
+    async def end_job(self, job_id: str, result: JobResult) -> None: ...
+    async def end_interrupted_jobs(self, owner: str) -> list[str]: ...
+    async def log_error(
+        self, workspace_id: int, path: str, language: str, failure: Failure
+    ) -> None: ...

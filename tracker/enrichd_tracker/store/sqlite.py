@@ -1,0 +1,244 @@
+"""The SQLite store: the embedded default behind the port."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Concatenate, ParamSpec, TypeVar
+
+from enrichd_tracker.enrichment import Clock
+from enrichd_tracker.errors import StorageError
+from enrichd_tracker.jobs import JobResult
+from enrichd_tracker.model import Failure, Lane, Operation, ParsedFile, Stage, Work, Workspace
+from enrichd_tracker.store import edges, graph, orphans, runs
+from enrichd_tracker.store.connection import (
+    Lock,
+    connect_reader,
+    connect_writer,
+    transaction,
+)
+from enrichd_tracker.store.port import Batch, Committed, Reader, Stored
+from enrichd_tracker.store.reader import SqliteReader
+from enrichd_tracker.store.thread import Thread
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_JOB_LEASE_S = 60.0
+
+
+class SqliteStore:
+    """One writer thread, one reader thread, and the lock that makes them the only ones.
+
+    The lock makes this process the only one that takes work, so claims live in memory: what was
+    claimed by a process that died is free at once.
+    """
+
+    def __init__(
+        self, database: Path, clock: Clock, lock: Lock, writer: Thread, reader: Thread
+    ) -> None:
+        self.database = database
+        self.set_aside: Path | None = None
+        """Where the damaged database is that was found instead of a sound one."""
+        self._clock = clock
+        self._lock = lock
+        self._writer = writer
+        self._reader = reader
+        self._claims: dict[int, float] = {}  # symbol to deadline; on the writer's thread only
+
+    @classmethod
+    async def open(cls, database: Path, clock: Clock) -> SqliteStore:
+        """Lock, migrate and open; see ``connection`` for what it raises."""
+        lock = Lock(database)
+        lock.acquire()
+        try:
+            stamp = datetime.fromtimestamp(clock.time(), UTC).strftime("%Y%m%dT%H%M%SZ")
+            damaged: list[Path] = []
+            writer = await Thread.start(
+                lambda: connect_writer(
+                    database, aside=f"damaged-{stamp}", on_damage=damaged.append
+                ),
+                database,
+            )
+            try:
+                reader = await Thread.start(lambda: connect_reader(database), database)
+            except BaseException:
+                await writer.close()
+                raise
+        except BaseException:
+            lock.release()
+            raise
+        store = cls(database, clock, lock, writer, reader)
+        store.set_aside = next(iter(damaged), None)
+        return store
+
+    async def close(self) -> None:
+        await self._reader.close()
+        await self._writer.close()
+        self._lock.release()
+
+    async def read(self, question: Callable[[Reader], T]) -> T:
+        return await self._reader.run(_ask, question)
+
+    async def _write(
+        self,
+        function: Callable[Concatenate[sqlite3.Connection, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        return await self._writer.run(transaction, function, *args, **kwargs)  # type: ignore[arg-type]
+
+    async def ping(self) -> None:
+        """Return once the writer's thread has answered."""
+        await self._writer.run(lambda connection: connection.execute("SELECT 1").fetchone())
+
+    async def add_workspace(self, name: str, root: str) -> Workspace:
+        return await self._write(_add_workspace, name, root, self._clock.time())
+
+    async def remove_workspace(self, workspace_id: int) -> list[int]:
+        return await self._write(graph.remove_workspace, workspace_id)
+
+    async def store_files(
+        self, workspace_id: int, files: list[ParsedFile], removed: list[str]
+    ) -> Stored:
+        return await self._write(
+            graph.store_files, workspace_id, files, removed, self._clock.time()
+        )
+
+    async def finish_run(self, workspace_id: int) -> None:
+        await self._write(graph.finish_run, workspace_id, self._clock.time())
+
+    async def claim(self, lane: Lane, limit: int, *, owner: str, lease_s: float) -> list[Work]:
+        del owner  # this process is the only one
+
+        def take(connection: sqlite3.Connection) -> list[Work]:
+            taken = self._unexpired()
+            return self._take(orphans.find(connection, lane, limit, taken), lease_s)
+
+        return await self._writer.run(take)
+
+    async def claim_again(self, symbol_ids: list[int], *, owner: str, lease_s: float) -> list[Work]:
+        del owner
+
+        def take(connection: sqlite3.Connection) -> list[Work]:
+            taken = self._unexpired()
+            free = [each for each in symbol_ids if each not in taken]
+            return self._take(orphans.fetch(connection, free), lease_s)
+
+        return await self._writer.run(take)
+
+    def _unexpired(self) -> set[int]:
+        now = self._clock.monotonic()
+        expired = [each for each, deadline in self._claims.items() if deadline <= now]
+        for each in expired:
+            del self._claims[each]
+        return set(self._claims)
+
+    def _take(self, works: list[Work], lease_s: float) -> list[Work]:
+        deadline = self._clock.monotonic() + lease_s
+        self._claims.update((work.symbol_id, deadline) for work in works)
+        return works
+
+    async def release(self, symbol_ids: Iterable[int]) -> None:
+        await self._writer.run(lambda _: self._release(symbol_ids))
+
+    def _release(self, symbol_ids: Iterable[int]) -> None:
+        for each in symbol_ids:
+            self._claims.pop(each, None)
+
+    async def commit(self, batch: Batch) -> Committed:
+        def write(connection: sqlite3.Connection) -> Committed:
+            committed = transaction(connection, edges.commit, batch, self._clock.time())
+            self._release(outcome.symbol_id for outcome in batch.outcomes)
+            self._release(charge.record.symbol_id for charge in batch.charges)
+            return committed
+
+        return await self._writer.run(write)
+
+    async def require(
+        self,
+        lane: Lane,
+        server: str,
+        operations: tuple[Operation, ...],
+        *,
+        version: str = "",
+        settings: str = "",
+    ) -> list[int]:
+        return await self._write(
+            orphans.require,
+            lane,
+            server,
+            operations,
+            version=version,
+            settings=settings,
+            at=self._clock.time(),
+        )
+
+    async def retry(self, symbol_ids: list[int]) -> list[int]:
+        return await self._write(orphans.reopen, symbol_ids, self._clock.time())
+
+    async def begin_job(self, job_id: str, workspace_id: int, kind: str, *, owner: str) -> None:
+        now = self._clock.time()
+        await self._write(
+            runs.begin_job,
+            job_id,
+            workspace_id,
+            kind,
+            owner=owner,
+            lease_until=now + _JOB_LEASE_S,
+            at=now,
+        )
+
+    async def report_stage(
+        self, job_id: str, stage: Stage, processed: int, total: int, current_item: str = ""
+    ) -> None:
+        now = self._clock.time()
+        await self._write(
+            runs.report_stage,
+            job_id,
+            stage,
+            processed=processed,
+            total=total,
+            current_item=current_item,
+            lease_until=now + _JOB_LEASE_S,
+            at=now,
+        )
+
+    async def end_job(self, job_id: str, result: JobResult) -> None:
+        await self._write(runs.end_job, job_id, result, self._clock.time())
+
+    async def end_interrupted_jobs(self, owner: str) -> list[str]:
+        return await self._write(runs.end_interrupted_jobs, owner, self._clock.time())
+
+    async def log_error(
+        self, workspace_id: int, path: str, language: str, failure: Failure
+    ) -> None:
+        await self._write(runs.log_error, workspace_id, path, language, failure, self._clock.time())
+
+
+def _ask(connection: sqlite3.Connection, question: Callable[[Reader], T]) -> T:
+    """All that one question reads is one state of the database, whoever writes meanwhile."""
+    connection.execute("BEGIN")
+    try:
+        return question(SqliteReader(connection))
+    finally:
+        connection.execute("ROLLBACK")
+
+
+def _add_workspace(connection: sqlite3.Connection, name: str, root: str, at: float) -> Workspace:
+    row = connection.execute("SELECT id, name, root FROM workspace WHERE root = ?", (root,))
+    if (known := row.fetchone()) is not None:
+        return Workspace(*known)
+    taken = connection.execute("SELECT root FROM workspace WHERE name = ?", (name,)).fetchone()
+    if taken is not None:
+        raise StorageError(
+            f"a workspace named {name} is there already, for {taken[0]}",
+            hint=f"give this one another name, or `enrichd workspaces remove {name}` first",
+        )
+    row = connection.execute(
+        "INSERT INTO workspace (name, root, created_at) VALUES (?, ?, ?) RETURNING id, name, root",
+        (name, root, at),
+    )
+    return Workspace(*row.fetchone())
