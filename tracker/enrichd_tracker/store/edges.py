@@ -172,6 +172,8 @@ def origin_id(connection: sqlite3.Connection, origin: Origin) -> int:
 
 
 def _external(connection: sqlite3.Connection, workspace_id: int, external: External) -> int:
+    # Its kind is not kept: a function in stubs can be a variable in the module itself, and which of
+    # the two an answer leads to first is chance.
     uid = f"{external.package} {external.name}"
     row = connection.execute(
         "SELECT id FROM symbol WHERE workspace_id = ? AND uid = ?", (workspace_id, uid)
@@ -182,14 +184,8 @@ def _external(connection: sqlite3.Connection, workspace_id: int, external: Exter
         """INSERT INTO symbol (workspace_id, language, uid, name, qualified_name, kind, line,
                "column", start_line, start_column, end_line, end_column, overload, digest,
                revision, rank, pending, failed)
-           VALUES (?, '', ?, ?, ?, ?, 0, 0, 0, 0, 0, 0, 0, x'', 0, 0, 0, 0)""",
-        (
-            workspace_id,
-            uid,
-            external.name.rpartition(".")[2],
-            external.name,
-            external.kind or "external",
-        ),
+           VALUES (?, '', ?, ?, ?, 'external', 0, 0, 0, 0, 0, 0, 0, x'', 0, 0, 0, 0)""",
+        (workspace_id, uid, external.name.rpartition(".")[2], external.name),
     )
     assert cursor.lastrowid is not None
     return cursor.lastrowid
