@@ -198,9 +198,6 @@ def test_an_edit_that_nobody_told_of_is_found_by_the_worker_who_meets_it(
     place.verify()
 
 
-@pytest.mark.xfail(
-    strict=False, reason="a change anywhere in a file concerns all who mention what it imports"
-)
 def test_an_edit_costs_what_it_concerns_and_not_everything(flask: Indexed, place: Place) -> None:
     root = place.folder / flask.root.name
     shutil.copytree(flask.root, root)

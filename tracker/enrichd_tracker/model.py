@@ -199,14 +199,14 @@ class FoundSymbol(Struct, array_like=True, frozen=True, gc=False):
     end_column: int
     """The extent: for a definition with a body all of it, for a variable its name alone."""
     digest: bytes
-    """Of the symbol's own text, without that of the symbols inside it."""
+    """Of the symbol's own text, without that of the symbols inside it, comments and blank lines."""
+    face: bytes = b""
+    """Of its heading and the conditions that it stands under: what its inside depends on."""
     bindings: list[tuple[int, int]] = []
     """Further places where the same name is bound to the same symbol (``x = 1; x = 2``)."""
     overload: bool = False
     """A typing overload: a face of the implementation, not a definition of its own."""
     sites: list[Site] = []
-    attributes: list[str] = []
-    """Names of attributes that the body sets (``self.x = ...``): their types hang on it."""
 
 
 class Canary(Struct, array_like=True, frozen=True, gc=False):
@@ -258,6 +258,12 @@ class ParsedFile(Struct, array_like=True, frozen=True, gc=False):
     """Where an import names something: a server may stop here on its way to the definition."""
     aliases: list[tuple[str, str]] = []
     """(imported name, name given to it) wherever an import renames."""
+    faces: dict[str, bytes] = {}
+    """What others can see of each name that the file binds (symbols, imports, attributes), as a
+    digest. ``pkg/module/`` stands for the file itself under each of its dotted names, ``*`` for
+    imports of names that the file does not show."""
+    flows: list[tuple[str, str]] = []
+    """(name, name whose face rests on it): what the first one means, the second one's type is."""
     canary: Canary | None = None
     failure: Failure | None = None
 

@@ -16,12 +16,13 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 
 from enrichd.index.languages import Language
 from enrichd.index.lines import from_bytes
 from enrichd.index.regions import Captures, Regions
 from enrichd.index.scopes import Bound, Draft, Scope
+from enrichd.index.spans import Spans
 from enrichd_tracker.model import SymbolKind
 
 BIND_ONLY = (
@@ -126,7 +127,7 @@ class Binder:
         hoisted = self._names("bind.hoisted")
         are_hoisted = {offset for offset, _ in hoisted}
         variables = {*self._names("bind.variable"), *aliases, *hoisted}
-        targets = _Spans(self._captures, "targets.variable")
+        targets = Spans(self._captures.get("targets.variable", ()))
         for offset, name in self._names("bind.target"):
             if targets.hold(offset):
                 variables.add((offset, name))
@@ -173,6 +174,7 @@ class Binder:
                 bound.local = True
         else:
             owner.locals.add(name)
+            owner.assigned.add(name)
 
     def _delete(self, scope: Scope, name: str) -> None:
         owner = scope.owner_of(name)
@@ -182,17 +184,3 @@ class Binder:
             owner.bind(name).rebound = True
         else:
             owner.locals.add(name)
-
-
-class _Spans:
-    """The stretches of text that one capture covers."""
-
-    def __init__(self, captures: Captures, capture: str) -> None:
-        spans = sorted((node.start_byte, node.end_byte) for node in captures.get(capture, ()))
-        self._starts = [start for start, _ in spans]
-        self._ends = [end for _, end in spans]
-
-    def hold(self, offset: int) -> bool:
-        """Whether the byte offset lies in one of them."""
-        place = bisect_right(self._starts, offset)
-        return place > 0 and offset < self._ends[place - 1]

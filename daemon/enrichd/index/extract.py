@@ -11,7 +11,7 @@ a language says
 ``@import.all``          an import of names that the file does not show
 ``@sets``                an attribute that is given a value
 ``@export``              a text that names something which the module hands out
-``@statement``           a statement that binds variables: the text that their digest is of
+``@statement``           a statement that binds variables or sets attributes
 """
 
 from __future__ import annotations
@@ -22,12 +22,14 @@ from dataclasses import dataclass
 from tree_sitter import QueryCursor, Tree
 
 from enrichd.index.bindings import Binder
+from enrichd.index.digests import Words
+from enrichd.index.faces import Faces
 from enrichd.index.languages import Language
 from enrichd.index.lines import by_bytes, from_bytes, line_starts, position
 from enrichd.index.regions import Captures, divide
 from enrichd.index.scopes import Draft, Resolver
 from enrichd.index.sites import SiteCollector
-from enrichd.index.symbols import Statements, describe, found_symbols
+from enrichd.index.symbols import describe, found_symbols
 from enrichd_tracker.model import Canary, FoundSymbol, SymbolKind
 
 
@@ -38,6 +40,8 @@ class Extract:
     symbols: list[FoundSymbol]
     import_sites: list[tuple[int, int]]
     aliases: list[tuple[str, str]]
+    faces: dict[str, bytes]
+    flows: list[tuple[str, str]]
     canary: Canary | None
     error_lines: list[int]
     """1-based, of each place that did not parse."""
@@ -74,11 +78,15 @@ def extract(language: Language, source: bytes, *, path: str, module: str) -> Ext
     sites = SiteCollector(captures, regions, resolver, text, starts)
     sites.collect()
     sites.collect_exports()
-    sites.collect_attributes()
+    words = Words(source, captures)
+    faces = Faces(language, captures, regions, sites, words, path)
+    faces_of_names, flows = faces.collect(root)
     return Extract(
-        symbols=found_symbols(drafts, module, source, starts, Statements(captures)),
+        symbols=found_symbols(drafts, module, starts, words, faces),
         import_sites=sites.import_sites,
         aliases=binder.renamings(),
+        faces=faces_of_names,
+        flows=flows,
         canary=sites.canary(path),
         error_lines=[position(starts, start)[0] + 1 for start, _ in errors],
         lost_bytes=sum(end - start for start, end in errors),

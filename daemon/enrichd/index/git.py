@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 _COMMAND = (
     "git",
+    "--literal-pathspecs",
     "-c",
     "core.fsmonitor=false",  # it would be a program of the repository's choice
     "-c",
@@ -27,8 +29,16 @@ def git_listing(folder: str) -> list[str] | None:
     None where git can't or won't tell: there is no repository, no git, it belongs to another
     user, or the folder is itself ignored.
     """
-    if not _in_a_repository(folder):
-        return None
+    return _listed(folder, ()) or None if is_in_a_repository(folder) else None
+
+
+def git_lists(folder: str, names: Sequence[str]) -> set[str] | None:
+    """Which of these names of a folder would be in its listing; None where git won't tell."""
+    found = _listed(folder, names)
+    return None if found is None else set(found)
+
+
+def _listed(folder: str, names: Sequence[str]) -> list[str] | None:
     environment = {
         name: value
         for name, value in os.environ.items()
@@ -37,7 +47,7 @@ def git_listing(folder: str) -> list[str] | None:
     environment |= {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0"}
     try:
         answer = subprocess.run(
-            _COMMAND,
+            [*_COMMAND, *(("--", *names) if names else ())],
             cwd=folder,
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -47,11 +57,12 @@ def git_listing(folder: str) -> list[str] | None:
         )
     except (OSError, subprocess.SubprocessError):
         return None
-    names = {name.rstrip(b"/") for name in answer.stdout.split(b"\0")}
-    names.discard(b"")
-    return sorted(os.fsdecode(name) for name in names) or None
+    found = {name.rstrip(b"/") for name in answer.stdout.split(b"\0")}
+    found.discard(b"")
+    return sorted(os.fsdecode(name) for name in found)
 
 
-def _in_a_repository(folder: str) -> bool:
+def is_in_a_repository(folder: str) -> bool:
+    """Whether git could be asked about the folder."""
     path = Path(folder)
     return any((place / ".git").exists() for place in (path, *path.parents))

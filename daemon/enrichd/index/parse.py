@@ -102,6 +102,8 @@ def _parsed(
         symbols=result.symbols,
         import_sites=result.import_sites,
         aliases=result.aliases,
+        faces=result.faces,
+        flows=result.flows,
         canary=result.canary,
     )
 

@@ -47,6 +47,8 @@ class Regions:
 
     def __init__(self, module: Scope) -> None:
         self.module = module
+        self.scopes = [module]
+        """Every scope of the file, those around before those inside."""
         self.definitions: list[tuple[Draft, Scope]] = []
         """Those with a body, each with the scope that it stands in."""
         self.bounds = [0]
@@ -84,6 +86,7 @@ def divide(language: Language, captures: Captures, text: str, module: Draft) -> 
                 there.owner = _define(language, here, name, start, end)
                 regions.definitions.append((there.owner, here.scope))
             there.inner = Scope(here.scope, name, rules[name], there.owner)
+            regions.scopes.append(there.inner)
             if what in (_SCOPE, _TRANSPARENT):
                 there.scope = there.inner
         stack.append((end, there))

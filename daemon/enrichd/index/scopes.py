@@ -15,10 +15,10 @@ class Draft:
     """A symbol in the making."""
 
     __slots__ = (
-        "attributes",
         "children",
         "descriptors",
         "end",
+        "face",
         "has_body",
         "kind",
         "name",
@@ -42,9 +42,8 @@ class Draft:
         self.name_start = start
         self.descriptors = ""
         self.overload = False
+        self.face = b""
         self.sites: list[Site] = []
-        self.attributes: set[str] = set()
-        """The names of those that its body sets."""
         self.children: list[Draft] = []
         """The definitions with a body that stand directly in this one's."""
         self.places: list[int] = []
@@ -103,6 +102,7 @@ class Scope:
     """One scope of a file. What it binds is complete before anything is looked up in it."""
 
     __slots__ = (
+        "assigned",
         "bound",
         "draft",
         "locals",
@@ -122,6 +122,8 @@ class Scope:
         """The innermost symbol with a body around it: the parent of what is defined here."""
         self.locals: set[str] = set()
         """Names that parameters or, where variables are no symbols, assignments bind."""
+        self.assigned: set[str] = set()
+        """Those of them that something other than a parameter binds."""
         self.bound: dict[str, Bound] = {}
         self.taken_from_module: set[str] = set()
         self.taken_from_outside: set[str] = set()

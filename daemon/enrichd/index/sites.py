@@ -52,6 +52,10 @@ class SiteCollector:
         self._starts = starts
         self._proof: tuple[Site, Draft] | None = None
         self.import_sites: list[tuple[int, int]] = []
+        self.uses: list[tuple[int, str]] = []
+        """(offset, name) of every use that may lead out of its function, in order."""
+        self.local_uses: list[tuple[int, str]] = []
+        """(offset, name) of the uses of parameters and local variables, in order."""
 
     def collect(self) -> None:  # noqa: PLR0912, PLR0915 (one loop, and a call costs more)
         """Visit every identifier in the order of the text."""
@@ -88,6 +92,7 @@ class SiteCollector:
                 last_end = end
                 if verdict is False:
                     imported = False
+                    self.local_uses.append((start, name))
                     continue
                 binding = verdict.binding
                 imported = binding is Binding.IMPORTED
@@ -105,6 +110,8 @@ class SiteCollector:
                 imported = False
                 last_end = end
                 continue
+            if binding is not Binding.BUILTIN:
+                self.uses.append((start, name))
             if start >= next_line:
                 while start >= next_line:
                     line += 1
@@ -142,13 +149,6 @@ class SiteCollector:
             module.draft.sites.append(site)
         if nodes:
             module.draft.sites.sort(key=lambda site: (site.line, site.column))
-
-    def collect_attributes(self) -> None:
-        """Note which symbol sets attributes of which names."""
-        for node in self._captures.get("sets", ()):
-            start, end = node.byte_range
-            owner = self._regions.at(start).owner.named()
-            owner.attributes.add(from_bytes(self._text[start:end]))
 
     def canary(self, path: str) -> Canary | None:
         """The first use of a class or function of the file itself that the syntax can tell."""

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections import Counter
-from hashlib import blake2b
 
+from enrichd.index.digests import Words, digest_of
+from enrichd.index.faces import Faces
 from enrichd.index.lines import position
 from enrichd.index.naming import descriptor
-from enrichd.index.regions import Captures
 from enrichd.index.scopes import Draft
 from enrichd_tracker.model import FoundSymbol
-
-_DIGEST_BYTES = 8
 
 
 def describe(drafts: list[Draft]) -> None:
@@ -31,7 +28,7 @@ def describe(drafts: list[Draft]) -> None:
 
 
 def found_symbols(
-    drafts: list[Draft], module: str, source: bytes, starts: list[int], statements: Statements
+    drafts: list[Draft], module: str, starts: list[int], words: Words, faces: Faces
 ) -> list[FoundSymbol]:
     """The symbols of a file; ``module`` is its dotted name, ``starts`` its lines' offsets."""
     places = {id(draft): place for place, draft in enumerate(drafts)}
@@ -56,46 +53,19 @@ def found_symbols(
                 *position(starts, draft.name_start),
                 *position(starts, draft.start),
                 *position(starts, draft.end),
-                _digest(draft, source, statements),
+                _digest(draft, words, faces),
+                draft.face,
                 [position(starts, place) for place in draft.places],
                 draft.overload,
                 draft.sites,
-                sorted(draft.attributes),
             )
         )
     return symbols
 
 
-class Statements:
-    """The statements that bind variables, for the digests of these."""
-
-    def __init__(self, captures: Captures) -> None:
-        spans = sorted((node.start_byte, node.end_byte) for node in captures.get("statement", ()))
-        self._starts = [start for start, _ in spans]
-        self._ends = [end for _, end in spans]
-
-    def around(self, offset: int) -> tuple[int, int]:
-        """The innermost statement that binds what stands at the offset; empty for none."""
-        place = bisect_right(self._starts, offset) - 1
-        if place < 0 or offset >= self._ends[place]:
-            return offset, offset
-        return self._starts[place], self._ends[place]
-
-
-def _digest(draft: Draft, source: bytes, statements: Statements) -> bytes:
+def _digest(draft: Draft, words: Words, faces: Faces) -> bytes:
     """Of the symbol's own text: without what is a symbol with a body inside it."""
-    digest = blake2b(digest_size=_DIGEST_BYTES)
     if not draft.has_body:
-        for place in (draft.name_start, *draft.places):
-            start, end = statements.around(place)
-            digest.update(source[start:end])
-            digest.update(b"\0")
-        return digest.digest()
-    start = draft.start
-    for child in draft.children:
-        if child.name:
-            digest.update(source[start : child.start])
-            digest.update(b"\0")
-            start = child.end
-    digest.update(source[start : draft.end])
-    return digest.digest()
+        return digest_of(*faces.variable_text(draft))
+    inside = [(child.start, child.end) for child in draft.children if child.name]
+    return digest_of(words.between(draft.start, draft.end, inside))

@@ -64,7 +64,18 @@ def walk(root: Path, *, exclude: Sequence[str] = (), languages: Mapping[str, str
     root and opens nothing but ignore files. Raises StorageError where there is nothing,
     UsageError where it is no folder, PermissionRefused, and ConfigError for a bad pattern.
     """
-    return _Walker(_checked(root), _patterns(exclude), languages).run()
+    return _Walker(_checked(root), patterns(exclude), languages).run()
+
+
+def look_at(
+    root: Path,
+    paths: Sequence[str],
+    *,
+    exclude: Sequence[str] = (),
+    languages: Mapping[str, str],
+) -> Walk:
+    """The same for these paths alone, of which it is known that no ignore file leaves them out."""
+    return _Walker(_checked(root), patterns(exclude), languages).look_at(paths)
 
 
 class _Walker:
@@ -93,6 +104,12 @@ class _Walker:
         walk.files.sort(key=lambda file: file.path)
         walk.problems.sort(key=lambda problem: problem[0])
         return walk
+
+    def look_at(self, paths: Sequence[str]) -> Walk:
+        """Note what is at these paths, and nothing else."""
+        for path in sorted(paths):
+            self._take(path)
+        return self._walk
 
     def _list_by_rules(self, below: str) -> None:
         try:
@@ -186,7 +203,8 @@ def _is_text(path: str) -> bool:
     return True
 
 
-def _patterns(exclude: Sequence[str]) -> GitIgnoreSpec:
+def patterns(exclude: Sequence[str]) -> GitIgnoreSpec:
+    """What the configuration excludes; raises ConfigError."""
     try:
         return GitIgnoreSpec.from_lines(exclude)
     except ValueError as problem:

@@ -368,7 +368,7 @@ async def test_a_crash_loses_nothing_that_was_committed(crashed: Path) -> None:
 
 async def test_damage_that_is_met_later_is_set_aside_at_the_next_start(filled: Path) -> None:
     """Closed cleanly, it would fail again at every start."""
-    flip(filled, start=24 * 4096)  # not where the schema is: that is read at the start
+    flip(filled, start=40 * 4096)  # not where the schema is: that is read at the start
     store = await opened(filled)
     assert store.set_aside is None
     with pytest.raises(StoreDamaged):

@@ -17,7 +17,16 @@ from enrichd_tracker.store.port import Reader
 from enrichd_tracker.store.sqlite import SqliteStore
 
 SCAN = re.compile(r"SCAN (\w+)(?: USING (?:COVERING )?INDEX (\w+))?")
-SMALL = {"CONSTANT", "workspace", "failure", "requirement", "heir", "sqlite_sequence", "tally"}
+SMALL = {
+    "CONSTANT",
+    "workspace",
+    "failure",
+    "requirement",
+    "heir",
+    "inside",
+    "sqlite_sequence",
+    "tally",
+}
 PARTIAL = {"symbol_orphan", "failure_skipped", "indexing_error_open"}
 
 

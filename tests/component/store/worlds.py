@@ -213,18 +213,50 @@ def parsed(module: str, file: File) -> ParsedFile:
                 draft.line,
                 80,
                 _digest(draft.text),
+                b"",
                 draft.bindings,
                 draft.overload,
                 draft.sites,
             )
             for draft in page.drafts
         ],
+        faces={name: _digest("\n".join(parts)) for name, parts in _faces(module, file).items()},
+        flows=sorted(set(_flows(file))),
         aliases=[
             (item.name or item.module, item.alias)
             for item in file
             if isinstance(item, From) and item.alias
         ],
     )
+
+
+def _faces(module: str, file: File) -> dict[str, list[str]]:
+    """What others see of each name, in the order of the file."""
+    faces: dict[str, list[str]] = {module: [""], f"{module}/": [""]}
+    for item in file:
+        match item:
+            case From():
+                faces.setdefault(item.bound, []).append(repr(item))
+            case Def():
+                faces.setdefault(item.name, []).append(f"{item.kind} {item.overload}")
+            case Var():
+                faces.setdefault(item.name, []).append("var")
+            case Class():
+                faces.setdefault(item.name, []).append(repr(item.bases))
+                for member in item.members:
+                    seen = f"{item.name} {member.kind} {member.overload}"
+                    faces.setdefault(member.name, []).append(seen)
+            case Blank():
+                pass
+    return faces
+
+
+def _flows(file: File) -> Iterator[tuple[str, str]]:
+    for item in file:
+        if isinstance(item, From):
+            yield f"{item.module}/", item.bound
+        elif isinstance(item, Class):
+            yield from ((base, item.name) for base in item.bases if base != item.name)
 
 
 def _digest(text: str) -> bytes:

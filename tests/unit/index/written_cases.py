@@ -88,8 +88,6 @@ def _symbol_line(symbol: FoundSymbol) -> str:
         parts.append("also " + ", ".join(_place(*place) for place in symbol.bindings))
     if symbol.overload:
         parts.append("overload")
-    if symbol.attributes:
-        parts.append("sets " + ", ".join(symbol.attributes))
     return " ".join(parts)
 
 

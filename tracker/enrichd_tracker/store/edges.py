@@ -23,6 +23,7 @@ from enrichd_tracker.store.port import Batch, Committed
 NONE_SYMBOL = 1
 ERROR_SYMBOL = 2
 SYNTAX = Origin(server="syntax", version="")
+INSERT_EDGE = "INSERT INTO edge VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 
 class _Current(Struct):
@@ -136,9 +137,7 @@ class _EdgeWriter:
         )
 
     def finish(self) -> None:
-        self._connection.executemany(
-            "INSERT INTO edge VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", self._rows
-        )
+        self._connection.executemany(INSERT_EDGE, self._rows)
         self._connection.executemany(
             "UPDATE symbol SET pending = pending & ? WHERE id = ?", self._settled
         )
@@ -183,8 +182,8 @@ def _external(connection: sqlite3.Connection, workspace_id: int, external: Exter
     cursor = connection.execute(
         """INSERT INTO symbol (workspace_id, language, uid, name, qualified_name, kind, line,
                "column", start_line, start_column, end_line, end_column, overload, digest,
-               revision, rank, pending, failed)
-           VALUES (?, '', ?, ?, ?, 'external', 0, 0, 0, 0, 0, 0, 0, x'', 0, 0, 0, 0)""",
+               face, revision, rank, pending, failed)
+           VALUES (?, '', ?, ?, ?, 'external', 0, 0, 0, 0, 0, 0, 0, x'', x'', 0, 0, 0, 0)""",
         (workspace_id, uid, external.name.rpartition(".")[2], external.name),
     )
     assert cursor.lastrowid is not None
@@ -203,7 +202,7 @@ def settle_by_text(
             (symbol_id, Operation.DEFINITION, NONE_SYMBOL, "", 0, 0, origin, 1, 0, at, "no sites")
         )
         tally[workspace_id, f"outcome:{OutcomeKind.NONE}"] += 1
-    connection.executemany("INSERT INTO edge VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+    connection.executemany(INSERT_EDGE, rows)
     tallies.add(connection, tally)
 
 

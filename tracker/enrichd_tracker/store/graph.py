@@ -1,8 +1,9 @@
 """Writing files and their symbols, and finding out whom a change concerns.
 
-A file is stored whole: what it had before is matched by uid, so that an unchanged symbol keeps
-its id and all that points at it. Whose answers may have changed is asked again: the symbols of
-the file itself, and those elsewhere whose body mentions a name that appeared, went or changed.
+A file is stored whole: what it had before is matched by uid, so that a symbol keeps its id and all
+that points at it. What only moved keeps its answers too, at its new lines. Asked again are the
+symbols whose own text or surroundings changed, and those anywhere whom a changed name concerns
+(concern.py).
 """
 
 from __future__ import annotations
@@ -11,32 +12,32 @@ import sqlite3
 from collections.abc import Iterable, Mapping
 
 import msgspec
-from msgspec import Struct
 
 from enrichd_tracker.model import (
     TYPES,
-    Binding,
+    FileStat,
     FoundSymbol,
     Operation,
     ParsedFile,
-    Role,
+    ParseStatus,
     Site,
 )
-from enrichd_tracker.store import edges, failures, orphans, overrides, runs
+from enrichd_tracker.store import concern, edges, failures, moves, orphans, overrides, runs
+from enrichd_tracker.store.before import (
+    OldFile,
+    OldSymbol,
+    disturbs,
+    file_before,
+    is_same,
+    is_same_file,
+    symbols_before,
+)
 from enrichd_tracker.store.port import Stored
 
 _encode = msgspec.msgpack.Encoder().encode
 _sites = msgspec.msgpack.Decoder(list[Site])
 
-_INSERT_SYMBOL = f"INSERT INTO symbol VALUES ({', '.join('?' * 22)})"
-
-
-class _Old(Struct, frozen=True):
-    id: int
-    kind: str
-    name: str
-    digest: bytes
-    overload: bool
+_INSERT_SYMBOL = f"INSERT INTO symbol VALUES ({', '.join('?' * 23)})"
 
 
 def store_files(
@@ -69,71 +70,94 @@ class _FileWriter:
         last = "SELECT seq FROM sqlite_sequence WHERE name = 'symbol'"
         self._next_id: int = connection.execute(last).fetchone()[0] + 1
         self._stored = Stored()
-        self._names: set[str] = set()  # appeared, went or changed
-        self._again: set[int] = set()  # symbols of other files, asked again
+        self._names: set[str] = set()  # whose faces differ
+        self._everybody = False  # what differs does not say which names it binds
+        self._again: set[int] = set()  # asked again though their own text did not change
         self._gone: set[int] = set()
         self._classes: set[int] = set()
-        self._own: set[int] = set()
+        self._anew: set[int] = set()  # new, or of another text
         self._rows: list[tuple[object, ...]] = []
         self._site_rows: list[tuple[int, bytes]] = []
         self._mentions: list[tuple[str, int]] = []
         self._without_sites: list[tuple[int, int]] = []
 
     def store(self, file: ParsedFile) -> None:
-        old_file = self._connection.execute(
-            "SELECT id FROM file WHERE workspace_id = ? AND path = ?",
-            (self._workspace_id, file.path),
-        ).fetchone()
-        old = self._symbols_of(old_file[0]) if old_file else {}
-        file_id = self._store_file(file)
-        runs.store_parse_result(self._connection, self._workspace_id, file_id, file, self._at)
-        ids = self._store_symbols(file, file_id, old)
-        if old:
-            self._compare_order(file, old)
-        gone = {uid: symbol for uid, symbol in old.items() if uid not in ids}
-        self._forget_symbols(gone)
+        """Take in a file as it is now."""
+        before = file_before(self._connection, self._workspace_id, file.path)
+        old = symbols_before(self._connection, before.id) if before is not None else {}
         self._stored.files += 1
         self._stored.symbols += len(file.symbols)
+        if before is not None and is_same_file(file, before, old):
+            self._touch(before.id, file.stat)
+            return
+        self._compare(file, before)
+        file_id = self._store_file(file)
+        renamed = self._store_names(file, file_id)
+        runs.store_parse_result(self._connection, self._workspace_id, file_id, file, self._at)
+        whole = (
+            file.status is ParseStatus.OK and before is not None and before.status == file.status
+        )
+        ids = self._store_symbols(file, file_id, old, renamed, keep=whole)
+        self._forget_symbols({uid: symbol for uid, symbol in old.items() if uid not in ids})
 
     def remove(self, path: str) -> None:
-        row = self._connection.execute(
-            "SELECT id FROM file WHERE workspace_id = ? AND path = ?", (self._workspace_id, path)
-        ).fetchone()
+        """Forget a file that is gone."""
+        before = file_before(self._connection, self._workspace_id, path)
         runs.resolve_errors(self._connection, self._workspace_id, path)
-        if row is None:
+        if before is None:
             return
-        self._names.update(*self._aliases_of(row[0]))
-        self._forget_symbols(self._symbols_of(row[0]))
-        self._connection.execute("DELETE FROM file WHERE id = ?", row)
+        self._names.update(before.faces)
+        self._forget_symbols(symbols_before(self._connection, before.id))
+        self._connection.execute("DELETE FROM file WHERE id = ?", (before.id,))
 
     def finish(self) -> Stored:
+        """Write what was collected, and mark whom it concerns."""
         connection, stored = self._connection, self._stored
         connection.executemany(_INSERT_SYMBOL, self._rows)
         connection.executemany("INSERT INTO site VALUES (?, ?)", self._site_rows)
         connection.executemany("INSERT OR IGNORE INTO mention VALUES (?, ?)", self._mentions)
         edges.settle_by_text(connection, self._without_sites, self._at)
         if not self._first:
-            self._ask_again(self._mentioning())
+            self._ask_again(self._concerned())
             overrides.derive(connection, self._classes - self._gone, self._at)
         stored.reopened = len(self._again)
         return stored
 
-    def _symbols_of(self, file_id: int) -> dict[str, _Old]:
-        rows = self._connection.execute(
-            "SELECT uid, id, kind, name, digest, overload FROM symbol WHERE file_id = ? "
-            'ORDER BY line, "column"',
-            (file_id,),
+    def _concerned(self) -> set[int]:
+        if self._everybody:
+            return concern.everybody(self._connection, self._workspace_id)
+        return concern.concerned(self._connection, self._workspace_id, self._names, by_bodies=False)
+
+    # Files.
+
+    def _touch(self, file_id: int, stat: FileStat) -> None:
+        self._connection.execute(
+            "UPDATE file SET size = ?, mtime_ns = ?, inode = ? WHERE id = ?",
+            (stat.size, stat.mtime_ns, stat.inode, file_id),
         )
-        return {row[0]: _Old(*row[1:]) for row in rows}
+
+    def _compare(self, file: ParsedFile, before: OldFile | None) -> None:
+        """Note the names that others see otherwise now."""
+        if before is None:
+            self._names.update(file.faces)
+            return
+        names = concern.differing(before.faces, file.faces)
+        if concern.EVERYTHING in names:
+            self._everybody = True
+        if (before.status, file.status) != (ParseStatus.OK, ParseStatus.OK):
+            # What a parser makes of an error is its own affair: a server may see other names.
+            names = {*before.faces, *file.faces}
+        self._names |= names
 
     def _store_file(self, file: ParsedFile) -> int:
         row = self._connection.execute(
             """INSERT INTO file (workspace_id, path, language, size, mtime_ns, inode, digest,
-                   is_ascii, import_sites, canary) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                   is_ascii, faces, import_sites, canary)
+               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                ON CONFLICT DO UPDATE SET language = excluded.language, size = excluded.size,
                    mtime_ns = excluded.mtime_ns, inode = excluded.inode, digest = excluded.digest,
-                   is_ascii = excluded.is_ascii, import_sites = excluded.import_sites,
-                   canary = excluded.canary
+                   is_ascii = excluded.is_ascii, faces = excluded.faces,
+                   import_sites = excluded.import_sites, canary = excluded.canary
                RETURNING id""",
             (
                 self._workspace_id,
@@ -144,37 +168,47 @@ class _FileWriter:
                 file.stat.inode,
                 file.digest,
                 file.ascii,
+                _encode(file.faces) if file.faces else None,
                 _encode(file.import_sites) if file.import_sites else None,
                 _encode(file.canary) if file.canary else None,
             ),
         ).fetchone()
-        file_id = int(row[0])
-        old, new = self._aliases_of(file_id), set(file.aliases)
-        self._names.update(*(old ^ new))
-        self._connection.execute("DELETE FROM alias WHERE file_id = ?", (file_id,))
-        self._connection.executemany(
-            "INSERT INTO alias VALUES (?, ?, ?)", [(*pair, file_id) for pair in sorted(new)]
-        )
-        return file_id
+        return int(row[0])
 
-    def _aliases_of(self, file_id: int) -> set[tuple[str, str]]:
-        return set(
-            self._connection.execute(
-                "SELECT original, alias FROM alias WHERE file_id = ?", (file_id,)
-            ).fetchall()
+    def _store_names(self, file: ParsedFile, file_id: int) -> dict[str, list[str]]:
+        """Keep which names lead on to which; returns the originals of each renamed one."""
+        for table in ("alias", "flow"):
+            self._connection.execute(f"DELETE FROM {table} WHERE file_id = ?", (file_id,))
+        aliases = sorted(set(file.aliases))
+        self._connection.executemany(
+            "INSERT INTO alias VALUES (?, ?, ?)", [(*pair, file_id) for pair in aliases]
         )
+        self._connection.executemany(
+            "INSERT INTO flow VALUES (?, ?, ?)", [(*pair, file_id) for pair in file.flows]
+        )
+        renamed: dict[str, list[str]] = {}
+        for original, alias in aliases:
+            renamed.setdefault(alias, []).append(original)
+        return renamed
+
+    # Symbols.
 
     def _store_symbols(
-        self, file: ParsedFile, file_id: int, old: dict[str, _Old]
-    ) -> dict[str, int]:
-        renamed: dict[str, list[str]] = {}
-        for original, alias in file.aliases:
-            renamed.setdefault(alias, []).append(original)
+        self,
+        file: ParsedFile,
+        file_id: int,
+        old: Mapping[str, OldSymbol],
+        renamed: Mapping[str, list[str]],
+        *,
+        keep: bool,
+    ) -> set[str]:
         needed = self._required.get(file.language, orphans.DEFAULT_OPERATIONS)
         ids: list[int] = []
-        by_uid: dict[str, int] = {}
+        uids: set[str] = set()
+        disturbed: list[bool] = []  # whether what stands inside may mean something else now
         for symbol in file.symbols:
             uid = f"{file.path}/{symbol.descriptors}"
+            uids.add(uid)
             before = old.get(uid)
             if before is None:
                 symbol_id = self._next_id
@@ -182,101 +216,98 @@ class _FileWriter:
             else:
                 symbol_id = before.id
             ids.append(symbol_id)
-            by_uid[uid] = symbol_id
-            self._compare(symbol, before)
+            if symbol.kind in TYPES:
+                self._classes.add(symbol_id)
+            around = symbol.parent >= 0 and disturbed[symbol.parent]
+            disturbed.append(around or before is None or disturbs(symbol, before))
+            row = self._symbol_row(symbol, ids)
+            if (
+                keep
+                and before is not None
+                and not around
+                and is_same(symbol, before)
+                and self._move(symbol, symbol_id, row, renamed)
+            ):
+                continue
             mask = orphans.NEEDED_MASKS[symbol.kind] & needed
             if mask & Operation.DEFINITION.bit and not symbol.sites:
                 self._without_sites.append((self._workspace_id, symbol_id))
                 mask &= ~Operation.DEFINITION.bit
-            self._write_symbol(file, file_id, symbol, symbol_id, uid, ids, mask, before is None)
+            self._anew.add(symbol_id)
+            if before is None:
+                identity = (symbol_id, self._workspace_id, file_id)
+                rank = orphans.rank_of(symbol.kind) if self._first else orphans.URGENT_RANK
+                self._rows.append(
+                    (*identity, row[0], file.language, uid, *row[1:], 0, rank, mask, 0)
+                )
+            else:
+                self._clear(symbol_id)
+                self._update_symbol(symbol_id, file.language, row)
+                self._connection.execute(
+                    "UPDATE symbol SET rank = ?, pending = ? WHERE id = ?",
+                    (orphans.URGENT_RANK, mask, symbol_id),
+                )
             self._write_sites(symbol, symbol_id, renamed)
-            self._own.add(symbol_id)
-            if symbol.kind in TYPES:
-                self._classes.add(symbol_id)
-        return by_uid
+        return uids
 
-    def _compare(self, symbol: FoundSymbol, before: _Old | None) -> None:
-        """Note which names a change concerns, and forget what was known about the old body."""
-        if before is None:
-            same = self._first
-        else:
-            same = (before.digest, before.kind, before.name, before.overload) == (
-                symbol.digest,
-                symbol.kind,
-                symbol.name,
-                symbol.overload,
-            )
-            self._clear(before.id, changed=not same)
-        if not same:
-            self._names.add(symbol.name)
-            if before is not None:
-                self._names.add(before.name)
-            self._names.update(symbol.attributes)
-            self._names.update(_imported(symbol.sites))
-
-    def _compare_order(self, file: ParsedFile, old: Mapping[str, _Old]) -> None:
-        """Note names that several symbols bear whose order changed: the last one counts."""
-        before, now = dict[str, list[str]](), dict[str, list[str]]()
-        for uid, was in old.items():
-            before.setdefault(was.name, []).append(uid)
-        for symbol in sorted(file.symbols, key=lambda each: (each.line, each.column)):
-            now.setdefault(symbol.name, []).append(f"{file.path}/{symbol.descriptors}")
-        self._names.update(name for name, uids in now.items() if before.get(name, uids) != uids)
-
-    def _clear(self, symbol_id: int, *, changed: bool) -> None:
-        """Take away all that was known about a symbol's body, so that it is asked anew."""
-        connection = self._connection
-        if changed:
-            row = connection.execute(
-                "SELECT data FROM site WHERE symbol_id = ?", (symbol_id,)
-            ).fetchone()
-            self._names.update(_imported(_sites.decode(row[0])) if row else ())
-        edges.reopen(connection, [symbol_id], self._at)
-        self._stored.had_failed += failures.forget(connection, [symbol_id])
-        connection.execute("DELETE FROM site WHERE symbol_id = ?", (symbol_id,))
-        connection.execute("DELETE FROM mention WHERE symbol_id = ?", (symbol_id,))
-
-    def _write_symbol(
-        self,
-        file: ParsedFile,
-        file_id: int,
-        symbol: FoundSymbol,
-        symbol_id: int,
-        uid: str,
-        ids: list[int],
-        pending: int,
-        new: bool,
-    ) -> None:
-        parent_id = ids[symbol.parent] if symbol.parent >= 0 else None
-        bindings = _encode(symbol.bindings) if symbol.bindings else None
-        extent = (
+    def _symbol_row(self, symbol: FoundSymbol, ids: list[int]) -> tuple[object, ...]:
+        return (
+            ids[symbol.parent] if symbol.parent >= 0 else None,
+            symbol.name,
+            symbol.qualified_name,
+            symbol.kind,
             symbol.line,
             symbol.column,
             symbol.start_line,
             symbol.start_column,
             symbol.end_line,
             symbol.end_column,
+            symbol.overload,
+            symbol.digest,
+            symbol.face,
+            _encode(symbol.bindings) if symbol.bindings else None,
         )
-        rank = orphans.rank_of(symbol.kind) if self._first else orphans.URGENT_RANK
-        if new:
-            self._rows.append(
-                (
-                    symbol_id, self._workspace_id, file_id, parent_id, file.language, uid,
-                    symbol.name, symbol.qualified_name, symbol.kind, *extent, symbol.overload,
-                    symbol.digest, bindings, 0, rank, pending, 0,
-                )
-            )  # fmt: skip
-            return
+
+    def _update_symbol(self, symbol_id: int, language: str, row: tuple[object, ...]) -> None:
         self._connection.execute(
-            """UPDATE symbol SET parent_id = ?, language = ?, name = ?, qualified_name = ?,
+            """UPDATE symbol SET language = ?, parent_id = ?, name = ?, qualified_name = ?,
                    kind = ?, line = ?, "column" = ?, start_line = ?, start_column = ?,
-                   end_line = ?, end_column = ?, overload = ?, digest = ?, bindings = ?,
-                   revision = revision + 1, rank = ?, pending = ? WHERE id = ?""",
-            (
-                parent_id, file.language, symbol.name, symbol.qualified_name, symbol.kind, *extent,
-                symbol.overload, symbol.digest, bindings, rank, pending, symbol_id,
-            ),
-        )  # fmt: skip
+                   end_line = ?, end_column = ?, overload = ?, digest = ?, face = ?, bindings = ?,
+                   revision = revision + 1 WHERE id = ?""",
+            (language, *row, symbol_id),
+        )
+
+    def _move(
+        self,
+        symbol: FoundSymbol,
+        symbol_id: int,
+        row: tuple[object, ...],
+        renamed: Mapping[str, list[str]],
+    ) -> bool:
+        """Keep what is known about a symbol whose text is the same; False if that can't be."""
+        connection = self._connection
+        found = connection.execute(
+            "SELECT language, data FROM symbol LEFT JOIN site ON site.symbol_id = symbol.id "
+            "WHERE symbol.id = ?",
+            (symbol_id,),
+        ).fetchone()
+        to = moves.moves(_sites.decode(found[1]) if found[1] else [], symbol.sites)
+        if to is None or not moves.move_edges(connection, symbol_id, to):
+            return False
+        self._update_symbol(symbol_id, found[0], row)
+        self._forget_sites(symbol_id)
+        self._write_sites(symbol, symbol_id, renamed)
+        return True
+
+    def _clear(self, symbol_id: int) -> None:
+        """Take away all that was known about a symbol's body, so that it is asked anew."""
+        edges.reopen(self._connection, [symbol_id], self._at)
+        self._stored.had_failed += failures.forget(self._connection, [symbol_id])
+        self._forget_sites(symbol_id)
+
+    def _forget_sites(self, symbol_id: int) -> None:
+        self._connection.execute("DELETE FROM site WHERE symbol_id = ?", (symbol_id,))
+        self._connection.execute("DELETE FROM mention WHERE symbol_id = ?", (symbol_id,))
 
     def _write_sites(
         self, symbol: FoundSymbol, symbol_id: int, renamed: Mapping[str, list[str]]
@@ -288,58 +319,26 @@ class _FileWriter:
         names.update(original for alias in names & renamed.keys() for original in renamed[alias])
         self._mentions.extend((name, symbol_id) for name in names)
 
-    def _forget_symbols(self, gone: Mapping[str, _Old]) -> None:
+    def _forget_symbols(self, gone: Mapping[str, OldSymbol]) -> None:
         if not gone:
             return
         connection = self._connection
         ids = {symbol.id for symbol in gone.values()}
         self._gone |= ids
-        self._names.update(symbol.name for symbol in gone.values())
         pointing = edges.select_in(
             connection, "SELECT source FROM edge WHERE operation <> 'syntax' AND", ids, "target"
         )
         for symbol_id in ids:
-            self._clear(symbol_id, changed=True)
+            self._clear(symbol_id)
         # What points here is asked again; its edges go now, so that none dangles.
         self._ask_again({row[0] for row in pointing})
         overrides.forget(connection, ids)
         connection.executemany("DELETE FROM symbol WHERE id = ?", [(each,) for each in ids])
 
     def _ask_again(self, symbol_ids: set[int]) -> None:
-        concerned = symbol_ids - self._own - self._gone - self._again
-        self._again |= concerned
-        self._stored.had_failed += orphans.reopen(self._connection, concerned, self._at)
-
-    def _mentioning(self) -> set[int]:
-        """The symbols of the workspace that mention one of the names, under any alias."""
-        names, fresh = set(self._names), set(self._names)
-        while fresh:
-            aliases = {
-                row[0]
-                for name in fresh
-                for row in self._connection.execute(
-                    """SELECT alias FROM alias JOIN file ON file.id = alias.file_id
-                       WHERE original = ? AND workspace_id = ?""",
-                    (name, self._workspace_id),
-                )
-            }
-            fresh = aliases - names
-            names |= fresh
-        return {
-            row[0]
-            for name in names
-            for row in self._connection.execute(
-                """SELECT symbol_id FROM mention JOIN symbol ON symbol.id = mention.symbol_id
-                   WHERE mention.name = ? AND symbol.workspace_id = ?""",
-                (name, self._workspace_id),
-            )
-        }
-
-
-def _imported(sites: Iterable[Site]) -> set[str]:
-    return {
-        site.name for site in sites if site.role is Role.IMPORT and site.binding is Binding.IMPORTED
-    }
+        asked = symbol_ids - self._anew - self._gone - self._again
+        self._again |= asked
+        self._stored.had_failed += orphans.reopen(self._connection, asked, self._at)
 
 
 def finish_run(connection: sqlite3.Connection, workspace_id: int, at: float) -> None:

@@ -59,6 +59,8 @@ class LanguageData(Struct, frozen=True, forbid_unknown_fields=True):
     constant: str = r"(?!)"
     """A variable whose name matches this from start to end is a constant."""
     builtins: list[str] = []
+    implicit: str = r"(?!)"
+    """A member whose name matches this from start to end is used without being named."""
 
 
 class Language:
@@ -70,11 +72,16 @@ class Language:
         self.builtins = frozenset(data.builtins)
         self.package_files = frozenset(data.package_files)
         self._constant = re.compile(data.constant)
+        self._implicit = re.compile(data.implicit)
         self._query_text = query_text
 
     def is_constant(self, name: str) -> bool:
         """Whether a variable of that name is meant never to change."""
         return self._constant.fullmatch(name) is not None
+
+    def is_implicit(self, name: str) -> bool:
+        """Whether a member of that name is used without being named (an operator)."""
+        return self._implicit.fullmatch(name) is not None
 
     @cached_property
     def grammar(self) -> Grammar:

@@ -19,6 +19,7 @@ CREATE TABLE file (
     inode        INTEGER NOT NULL,
     digest       BLOB NOT NULL,
     is_ascii     INTEGER NOT NULL,
+    faces        BLOB,  -- MessagePack {name: digest of what others can see of it}
     import_sites BLOB,  -- MessagePack [[line, column], ...]
     canary       BLOB,  -- MessagePack of model.Canary
     UNIQUE (workspace_id, path)
@@ -54,6 +55,7 @@ CREATE TABLE symbol (
     end_column     INTEGER NOT NULL,
     overload       INTEGER NOT NULL,
     digest         BLOB NOT NULL,
+    face           BLOB NOT NULL,
     bindings       BLOB,     -- MessagePack [[line, column], ...]: where the name is bound again
     revision       INTEGER NOT NULL,  -- an answer found for an older revision is dropped
     rank           INTEGER NOT NULL,  -- order of service among orphans
@@ -68,8 +70,8 @@ CREATE INDEX symbol_orphan ON symbol (workspace_id, language, rank, file_id)
     WHERE pending <> 0 AND failed = 0;
 
 INSERT INTO symbol VALUES
-    (1, NULL, NULL, NULL, '', 'none', 'none', 'none', 'sentinel', 0, 0, 0, 0, 0, 0, 0, x'', NULL, 0, 0, 0, 0),
-    (2, NULL, NULL, NULL, '', 'error', 'error', 'error', 'sentinel', 0, 0, 0, 0, 0, 0, 0, x'', NULL, 0, 0, 0, 0);
+    (1, NULL, NULL, NULL, '', 'none', 'none', 'none', 'sentinel', 0, 0, 0, 0, 0, 0, 0, x'', x'', NULL, 0, 0, 0, 0),
+    (2, NULL, NULL, NULL, '', 'error', 'error', 'error', 'sentinel', 0, 0, 0, 0, 0, 0, 0, x'', x'', NULL, 0, 0, 0, 0);
 
 CREATE TABLE site (
     symbol_id INTEGER PRIMARY KEY REFERENCES symbol ON DELETE CASCADE,
@@ -91,6 +93,15 @@ CREATE TABLE alias (
     PRIMARY KEY (original, alias, file_id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX alias_file ON alias (file_id);
+
+-- What a name means decides what others see of `onto`: followed from names that change.
+CREATE TABLE flow (
+    name    TEXT NOT NULL,
+    onto    TEXT NOT NULL,
+    file_id INTEGER NOT NULL REFERENCES file ON DELETE CASCADE,
+    PRIMARY KEY (name, onto, file_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX flow_file ON flow (file_id);
 
 CREATE TABLE origin (
     id      INTEGER PRIMARY KEY,

@@ -58,8 +58,8 @@
 ])))))
 
 ; ---- assignments: variables of modules and classes, locals elsewhere
-(assignment left: (identifier) @bind.variable) @statement
-(assignment left: [(pattern_list) (tuple_pattern) (list_pattern)] @targets.variable) @statement
+(assignment left: (identifier) @bind.variable)
+(assignment left: [(pattern_list) (tuple_pattern) (list_pattern)] @targets.variable)
 (named_expression name: (identifier) @bind.hoisted) @statement
 (type_alias_statement left: (type [
   (identifier) @bind.alias
@@ -70,6 +70,7 @@
   type: (type [(identifier) @_type (attribute attribute: (identifier) @_type)]))
   (#eq? @_type "TypeAlias"))
 (augmented_assignment left: (identifier) @bind.again)
+[(assignment) (augmented_assignment) (for_statement) (with_statement)] @statement
 
 ; ---- other targets
 [(for_statement left: (identifier) @bind.local) (for_in_clause left: (identifier) @bind.local)]
@@ -116,6 +117,11 @@
 (import_from_statement name: (dotted_name (identifier) @bind.import))
 (aliased_import name: (dotted_name (identifier) @renamed .) alias: (identifier) @bind.import.renaming)
 (wildcard_import) @import.all
+[(import_statement) (import_from_statement)] @import.statement
+(import_statement name: [(dotted_name) @import.item (aliased_import name: (dotted_name) @import.item)])
+(import_from_statement name: [(dotted_name) @import.item (aliased_import name: (dotted_name) @import.item)])
+(import_from_statement module_name: (dotted_name) @import.source)
+(import_from_statement module_name: (relative_import) @import.source)
 (future_import_statement name: (dotted_name (identifier) @skip))
 (future_import_statement name: (dotted_name (identifier) @bind.import))
 
@@ -134,6 +140,16 @@
   (subscript value: (attribute attribute: (identifier) @site.member.inherit))
 ]))
 (keyword_argument name: (identifier) @skip)
+
+; ---- what stands under a condition, and texts that a definition's face does not take in
+[
+  (if_statement) (elif_clause) (else_clause) (for_statement) (while_statement) (with_statement)
+  (try_statement) (except_clause) (finally_clause) (match_statement) (case_clause)
+] @branch
+(block) @arm
+(comment) @comment
+(decorated_definition) @decorated
+(type (string (string_content) @type.text))
 
 ; ---- attributes that are set
 [

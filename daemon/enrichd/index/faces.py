@@ -1,0 +1,307 @@
+"""What others can see of the names that a file binds, and what that rests on.
+
+A name's *face* is all text of the file that can decide what the name means elsewhere: headings of
+definitions with their decorators, statements that give a variable or an attribute its value, the
+source of an import, the conditions around each. The body of a function is no part of it: servers
+that conclude from bodies say so themselves. Two versions of a file differ for others in the names
+whose faces differ, and in nothing else.
+
+A *flow* says that a name's face rests on another name: ``x = make()`` makes ``x`` rest on
+``make``, ``class B(A)`` makes ``B`` rest on ``A``, ``from a import f`` makes ``f`` rest on ``a/``,
+the module. Who follows the flows from the names that changed finds every name whose type may be
+another one now.
+
+More captures, beside those of extract.py:
+
+``@decorated``         a definition with its decorators
+``@branch``, ``@arm``  a statement with a condition, and the blocks of any statement
+``@comment``           says nothing
+``@type.text``         a text that is read as a type
+``@import.statement``, ``@import.item``   an import and each dotted name that it asks for,
+``@import.source``                        the module that they are asked of
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from itertools import pairwise
+
+from enrichd.index.digests import Words, digest_of
+from enrichd.index.languages import Language
+from enrichd.index.lines import from_bytes
+from enrichd.index.regions import Captures, Regions
+from enrichd.index.scopes import Bound, Draft, Scope
+from enrichd.index.sites import SiteCollector
+from enrichd.index.spans import Span, Spans
+from enrichd_tracker.model import CALLABLES, TYPES, SymbolKind
+
+EVERYTHING = "*"
+"""Stands for imports of names that the file does not show."""
+_WORD = re.compile(r"[^\W\d]\w*")
+
+
+def module_keys(path: str, package_files: frozenset[str]) -> list[str]:
+    """Every dotted name that the file may be imported by, with slashes: ``b/``, ``a/b/``."""
+    folder, _, name = path.rpartition("/")
+    parts = folder.split("/") if folder else []
+    if name not in package_files:
+        parts.append(name.rpartition(".")[0] or name)
+    return ["/".join(parts[place:]) + "/" for place in range(len(parts))]
+
+
+class Faces:
+    """Collects the faces of one file."""
+
+    def __init__(
+        self,
+        language: Language,
+        captures: Captures,
+        regions: Regions,
+        sites: SiteCollector,
+        words: Words,
+        path: str,
+    ) -> None:
+        self._language = language
+        self._captures = captures
+        self._regions = regions
+        self._uses = sites.uses
+        self._local_uses = sites.local_uses
+        self._words = words
+        self._path = path
+        self._branches = Spans(captures.get("branch", ()))
+        self._arms = Spans(captures.get("arm", ()))
+        self._statements = Spans(captures.get("statement", ()))
+        self._decorated = Spans(captures.get("decorated", ()))
+        self._imports = Spans(captures.get("import.statement", ()))
+        self._items = Spans(captures.get("import.item", ()))
+        self._sources = Spans(captures.get("import.source", ()))
+        self._type_texts = sorted(
+            (node.start_byte, from_bytes(node.text.decode("latin-1")))
+            for node in captures.get("type.text", ())
+            if node.text is not None
+        )
+        self._bodies: dict[int, list[int]] = {}
+        for node in captures.get("enter", ()):
+            self._bodies.setdefault(node.end_byte, []).append(node.start_byte)
+        self._headings: dict[int, Span] = {}
+        self._parts: dict[str, list[tuple[int, bytes]]] = {}
+        self._flows: set[tuple[str, str]] = set()
+
+    def collect(self, root: Draft) -> tuple[dict[str, bytes], list[tuple[str, str]]]:
+        """(digest of each name's face, flows). Fills in the faces of the definitions."""
+        keys = module_keys(self._path, self._language.package_files)
+        for key in keys:
+            self._add(key, 0, b"")
+        self._add(root.name.rpartition(".")[2], 0, root.name.encode())
+        for draft, _ in self._regions.definitions:
+            if draft.name:
+                self._definition(draft, keys)
+        for scope in self._regions.scopes:
+            if scope.rule.symbols:
+                for name, bound in scope.bound.items():
+                    self._bound(scope, name, bound)
+        self._attributes()
+        self._exports()
+        if stars := self._captures.get("import.all"):
+            texts = [self._statement_text(self._imports, node.start_byte) for node in stars]
+            self._add(EVERYTHING, 0, b"\0".join(texts))
+        faces = {
+            name: digest_of(*(text for _, text in sorted(parts)))
+            for name, parts in self._parts.items()
+        }
+        return faces, sorted(self._flows)
+
+    def variable_text(self, draft: Draft) -> list[bytes]:
+        """The statements that bind a variable, for the digest of its symbol."""
+        places = (draft.name_start, *draft.places)
+        return [self._statement_text(self._statements, place) for place in places]
+
+    def _add(self, name: str, offset: int, *pieces: bytes) -> None:
+        self._parts.setdefault(name, []).append((offset, b"\0".join(pieces)))
+
+    def _flow(self, span: Span, name: str) -> None:
+        """Let the name rest on all that is used in a stretch."""
+        start, end = span
+        for used in _between(self._uses, start, end):
+            what = from_bytes(used)
+            if what != name:
+                self._flows.add((what, name))
+        for text in _between(self._type_texts, start, end):
+            self._flows.update((what, name) for what in _WORD.findall(text) if what != name)
+
+    def _context(self, offset: int, within: Draft) -> bytes:
+        """The conditions that a place stands under, inside a definition."""
+        return b"\0".join(
+            self._without_arms(start, end)
+            for start, end in self._branches.around(offset)
+            if start > within.start or (within.parent is None and start == 0)
+        )
+
+    def _without_arms(self, start: int, end: int) -> bytes:
+        return self._words.between(start, end, self._arms.within(start, end))
+
+    def _statement_text(self, statements: Spans, offset: int) -> bytes:
+        start, end = _innermost(statements, offset)
+        return self._without_arms(start, end)
+
+    def _heading(self, draft: Draft) -> Span:
+        """From the first decorator to the body."""
+        found = self._headings.get(id(draft))
+        if found is None:
+            start, end = draft.start, draft.end
+            outer = draft.parent.start if draft.parent is not None else 0
+            for decorated_start, decorated_end in self._decorated.around(draft.start):
+                if decorated_end == draft.end and decorated_start >= outer:
+                    start = decorated_start
+                break
+            after = [each for each in self._bodies.get(draft.end, ()) if each > draft.name_start]
+            if after:
+                end = min(after)
+            found = self._headings[id(draft)] = (start, end)
+        return found
+
+    def _definition(self, draft: Draft, keys: list[str]) -> None:
+        around = draft.parent.named() if draft.parent is not None else draft
+        heading = self._heading(draft)
+        text = self._words.between(*heading)
+        context = self._context(draft.start, around)
+        draft.face = digest_of(text, context)
+        what = f"{around.descriptors} {draft.kind} {draft.overload}".encode()
+        self._add(draft.name, draft.start, what, context, text)
+        self._flow(heading, draft.name)
+        if draft.kind in CALLABLES | {SymbolKind.PROPERTY} and self._language.is_implicit(
+            draft.name
+        ):
+            if around.kind in TYPES:
+                self._add(around.name, draft.start, what, context, text)
+                self._flow(heading, around.name)
+            elif around.parent is None:
+                for key in keys:
+                    self._add(key, draft.start, context, text)
+
+    def _bound(self, scope: Scope, raw_name: str, bound: Bound) -> None:
+        name = from_bytes(raw_name)
+        where = scope.draft.named()
+        places = list(bound.places)
+        if bound.variable is not None:
+            places.append(bound.variable.name_start)
+        for place in places:
+            start, end = _innermost(self._statements, place)
+            text = self._without_arms(start, end)
+            context = self._context(place, where)
+            self._add(name, place, where.descriptors.encode(), context, text)
+            for part_start, part_end in _pieces(start, end, self._arms.within(start, end)):
+                self._flow((part_start, part_end), name)
+        for place in bound.imports:
+            self._import(where, name, place)
+        if bound.rebound:
+            self._add(name, 0, where.descriptors.encode(), b"bound elsewhere too")
+
+    def _import(self, where: Draft, name: str, place: int) -> None:
+        statement = _innermost(self._imports, place)
+        item = self._words.between(*_innermost(self._items, place))
+        found = self._sources.within(*statement)
+        source = self._words.between(*found[0]) if found else item
+        keys = self._keys_of(source)
+        target = "".join(keys[-1:]).encode()
+        context = self._context(place, where)
+        self._add(name, place, where.descriptors.encode(), context, target, item if found else b"")
+        self._flows.update(pairwise([*keys, name]))
+
+    def _keys_of(self, source: bytes) -> list[str]:
+        """The modules on the way to what is imported, as keys, the outermost one first."""
+        dotted = from_bytes(source.decode("latin-1"))
+        name = dotted.lstrip(". ")
+        up = dotted[: len(dotted) - len(name)].count(".")
+        parts = [part.strip() for part in name.split(".")] if name else []
+        base: list[str] = []
+        if up:
+            folders = self._path.split("/")[:-1]
+            base = folders[: len(folders) - (up - 1)]
+        ways = range(0 if base else 1, len(parts) + 1)
+        return ["/".join([*base, *parts[:way]]) + "/" for way in ways]
+
+    def _attributes(self) -> None:
+        """What is given to attributes: in a function's body, but seen from outside."""
+        for node in self._captures.get("sets", ()):
+            start, end = node.byte_range
+            name = from_bytes((node.text or b"").decode("latin-1"))
+            owner = self._regions.at(start).owner.named()
+            if not self._is_of_parameter(start):
+                continue  # only the object that a method is called on has its attributes that way
+            statement = _innermost(self._statements, start)
+            text = self._without_arms(*statement)
+            context = self._context(start, owner)
+            rest = [owner.descriptors.encode(), context, text]
+            spans = _pieces(*statement, self._arms.within(*statement))
+            if rests_on := self._rests_on(owner, (end, statement[1])):
+                rest.append(self._words.between(*rests_on))
+                spans.append(rests_on)
+            self._add(name, start, *rest)
+            for span in spans:
+                self._flow(span, name)
+
+    def _rests_on(self, owner: Draft, span: Span) -> Span | None:
+        """What else of a function decides what a statement's parameters and locals are."""
+        heading: Span | None = None
+        first = bisect_left(self._local_uses, (span[0], ""))
+        for offset, name in self._local_uses[first:]:
+            if offset >= span[1]:
+                break
+            scope = self._scope_of(offset, name)
+            if scope is None or scope.name in self._language.data.definitions:
+                if scope is None or name in scope.assigned:
+                    return self._heading(owner)[0], owner.end
+                heading = self._heading(owner)
+        return heading
+
+    def _is_of_parameter(self, offset: int) -> bool:
+        """Whether the attribute at the offset is one of a parameter that stays what it is."""
+        place = bisect_left(self._local_uses, (offset, "")) - 1
+        if place < 0:
+            return False
+        start, name = self._local_uses[place]
+        if start + len(name) + 1 != offset:
+            return False
+        scope = self._scope_of(start, name)
+        return scope is not None and name not in scope.assigned
+
+    def _scope_of(self, offset: int, name: str) -> Scope | None:
+        """The scope whose local a name is."""
+        scope: Scope | None = self._regions.at(offset).scope
+        while scope is not None and name not in scope.locals:
+            scope = scope.parent
+        return scope
+
+    def _exports(self) -> None:
+        """Whether a module hands a name to those who import all of it."""
+        module = self._regions.module
+        nodes = [
+            node
+            for node in self._captures.get("export", ())
+            if self._regions.at(node.start_byte).scope is module
+        ]
+        if not nodes:
+            return
+        listed = {from_bytes((node.text or b"").decode("latin-1")) for node in nodes}
+        for name in {from_bytes(raw) for raw in module.bound} | listed:
+            self._add(name, 0, b"handed out" if name in listed else b"kept")
+
+
+def _innermost(spans: Spans, offset: int) -> Span:
+    return next(spans.around(offset), (offset, offset))
+
+
+def _pieces(start: int, end: int, holes: list[Span]) -> list[Span]:
+    pieces = []
+    for hole_start, hole_end in holes:
+        pieces.append((start, hole_start))
+        start = hole_end
+    return [*pieces, (start, end)]
+
+
+def _between(found: list[tuple[int, str]], start: int, end: int) -> list[str]:
+    first = bisect_left(found, (start, ""))
+    last = bisect_left(found, (end, ""))
+    return [name for _, name in found[first:last]]
