@@ -237,6 +237,26 @@ class FileStat(Struct, array_like=True, frozen=True, gc=False):
     inode: int
 
 
+class Face(Struct, array_like=True, frozen=True, gc=False):
+    """What others can see of a name that a file binds, as digests."""
+
+    binding: bytes
+    """What decides to which definition the name leads."""
+    type: bytes
+    """What else decides the type of what it leads to."""
+
+
+class Flow(Struct, array_like=True, frozen=True, gc=False, order=True):
+    """In one file, the type of ``onto`` rests on what ``name`` means."""
+
+    name: str
+    onto: str
+    loose: bool = False
+    """``onto`` is no symbol (an attribute, what an import binds): no edge shows who uses it."""
+    quoted: bool = False
+    """``name`` stands in a text that is read as a type: no edge shows that it is used."""
+
+
 class ParsedFile(Struct, array_like=True, frozen=True, gc=False):
     """All that one file gives: shipped whole from a worker process to the store."""
 
@@ -258,12 +278,11 @@ class ParsedFile(Struct, array_like=True, frozen=True, gc=False):
     """Where an import names something: a server may stop here on its way to the definition."""
     aliases: list[tuple[str, str]] = []
     """(imported name, name given to it) wherever an import renames."""
-    faces: dict[str, bytes] = {}
-    """What others can see of each name that the file binds (symbols, imports, attributes), as a
-    digest. ``pkg/module/`` stands for the file itself under each of its dotted names, ``*`` for
-    imports of names that the file does not show."""
-    flows: list[tuple[str, str]] = []
-    """(name, name whose face rests on it): what the first one means, the second one's type is."""
+    faces: dict[str, Face] = {}
+    """What others can see of each name that the file binds: symbols, imports, attributes.
+    ``pkg/module/`` stands for the file itself under each of its dotted names, ``*`` for imports of
+    names that the file does not show."""
+    flows: list[Flow] = []
     canary: Canary | None = None
     failure: Failure | None = None
 

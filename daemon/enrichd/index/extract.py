@@ -30,7 +30,7 @@ from enrichd.index.regions import Captures, divide
 from enrichd.index.scopes import Draft, Resolver
 from enrichd.index.sites import SiteCollector
 from enrichd.index.symbols import describe, found_symbols
-from enrichd_tracker.model import Canary, FoundSymbol, SymbolKind
+from enrichd_tracker.model import Canary, Face, Flow, FoundSymbol, SymbolKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +40,8 @@ class Extract:
     symbols: list[FoundSymbol]
     import_sites: list[tuple[int, int]]
     aliases: list[tuple[str, str]]
-    faces: dict[str, bytes]
-    flows: list[tuple[str, str]]
+    faces: dict[str, Face]
+    flows: list[Flow]
     canary: Canary | None
     error_lines: list[int]
     """1-based, of each place that did not parse."""

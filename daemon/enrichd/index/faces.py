@@ -1,15 +1,15 @@
 """What others can see of the names that a file binds, and what that rests on.
 
-A name's *face* is all text of the file that can decide what the name means elsewhere: headings of
-definitions with their decorators, statements that give a variable or an attribute its value, the
-source of an import, the conditions around each. The body of a function is no part of it: servers
-that conclude from bodies say so themselves. Two versions of a file differ for others in the names
-whose faces differ, and in nothing else.
+A name's *face* is all text of the file that can decide what the name means elsewhere. One half of
+it decides where the name leads: which definitions there are under which conditions, what an import
+asks for, and what is given to attributes, which are no symbols. The other half decides the type of
+what it leads to: the headings of definitions with their decorators, the values of variables. The
+body of a function is no part of it: servers that conclude from bodies say so themselves. Two
+versions of a file differ for others in the names whose faces differ, and in nothing else.
 
-A *flow* says that a name's face rests on another name: ``x = make()`` makes ``x`` rest on
-``make``, ``class B(A)`` makes ``B`` rest on ``A``, ``from a import f`` makes ``f`` rest on ``a/``,
-the module. Who follows the flows from the names that changed finds every name whose type may be
-another one now.
+A *flow* says that a face rests on another name: ``x = make()`` makes ``x`` rest on ``make``,
+``class B(A)`` makes ``B`` rest on ``A``, ``from a import f`` makes ``f`` rest on ``a/``, the
+module. Who follows the flows from what changed finds all whose type may be another one now.
 
 More captures, beside those of extract.py:
 
@@ -34,7 +34,7 @@ from enrichd.index.regions import Captures, Regions
 from enrichd.index.scopes import Bound, Draft, Scope
 from enrichd.index.sites import SiteCollector
 from enrichd.index.spans import Span, Spans
-from enrichd_tracker.model import CALLABLES, TYPES, SymbolKind
+from enrichd_tracker.model import CALLABLES, TYPES, Face, Flow, SymbolKind
 
 EVERYTHING = "*"
 """Stands for imports of names that the file does not show."""
@@ -85,11 +85,11 @@ class Faces:
         for node in captures.get("enter", ()):
             self._bodies.setdefault(node.end_byte, []).append(node.start_byte)
         self._headings: dict[int, Span] = {}
-        self._parts: dict[str, list[tuple[int, bytes]]] = {}
-        self._flows: set[tuple[str, str]] = set()
+        self._parts: dict[str, list[tuple[int, bytes, bytes]]] = {}
+        self._flows: set[Flow] = set()
 
-    def collect(self, root: Draft) -> tuple[dict[str, bytes], list[tuple[str, str]]]:
-        """(digest of each name's face, flows). Fills in the faces of the definitions."""
+    def collect(self, root: Draft) -> tuple[dict[str, Face], list[Flow]]:
+        """(face of each name, flows). Fills in the faces of the definitions."""
         keys = module_keys(self._path, self._language.package_files)
         for key in keys:
             self._add(key, 0, b"")
@@ -106,10 +106,11 @@ class Faces:
         if stars := self._captures.get("import.all"):
             texts = [self._statement_text(self._imports, node.start_byte) for node in stars]
             self._add(EVERYTHING, 0, b"\0".join(texts))
-        faces = {
-            name: digest_of(*(text for _, text in sorted(parts)))
-            for name, parts in self._parts.items()
-        }
+        faces = {}
+        for name, parts in self._parts.items():
+            parts.sort()
+            binding = digest_of(*(binding for _, binding, _ in parts))
+            faces[name] = Face(binding, digest_of(*(type_ for _, _, type_ in parts)))
         return faces, sorted(self._flows)
 
     def variable_text(self, draft: Draft) -> list[bytes]:
@@ -117,18 +118,18 @@ class Faces:
         places = (draft.name_start, *draft.places)
         return [self._statement_text(self._statements, place) for place in places]
 
-    def _add(self, name: str, offset: int, *pieces: bytes) -> None:
-        self._parts.setdefault(name, []).append((offset, b"\0".join(pieces)))
+    def _add(self, name: str, offset: int, *binding: bytes, type_: bytes = b"") -> None:
+        self._parts.setdefault(name, []).append((offset, b"\0".join(binding), type_))
 
-    def _flow(self, span: Span, name: str) -> None:
-        """Let the name rest on all that is used in a stretch."""
+    def _flow(self, span: Span, onto: str, *, loose: bool = False) -> None:
+        """Let a name rest on all that is used in a stretch."""
         start, end = span
         for used in _between(self._uses, start, end):
-            what = from_bytes(used)
-            if what != name:
-                self._flows.add((what, name))
+            name = from_bytes(used)
+            if name != onto or loose:
+                self._flows.add(Flow(name, onto, loose))
         for text in _between(self._type_texts, start, end):
-            self._flows.update((what, name) for what in _WORD.findall(text) if what != name)
+            self._flows.update(Flow(name, onto, loose, True) for name in _WORD.findall(text))
 
     def _context(self, offset: int, within: Draft) -> bytes:
         """The conditions that a place stands under, inside a definition."""
@@ -168,13 +169,13 @@ class Faces:
         context = self._context(draft.start, around)
         draft.face = digest_of(text, context)
         what = f"{around.descriptors} {draft.kind} {draft.overload}".encode()
-        self._add(draft.name, draft.start, what, context, text)
+        self._add(draft.name, draft.start, what, context, type_=text)
         self._flow(heading, draft.name)
         if draft.kind in CALLABLES | {SymbolKind.PROPERTY} and self._language.is_implicit(
             draft.name
         ):
             if around.kind in TYPES:
-                self._add(around.name, draft.start, what, context, text)
+                self._add(around.name, draft.start, type_=b"\0".join([what, context, text]))
                 self._flow(heading, around.name)
             elif around.parent is None:
                 for key in keys:
@@ -190,7 +191,7 @@ class Faces:
             start, end = _innermost(self._statements, place)
             text = self._without_arms(start, end)
             context = self._context(place, where)
-            self._add(name, place, where.descriptors.encode(), context, text)
+            self._add(name, place, where.descriptors.encode(), context, type_=text)
             for part_start, part_end in _pieces(start, end, self._arms.within(start, end)):
                 self._flow((part_start, part_end), name)
         for place in bound.imports:
@@ -207,7 +208,8 @@ class Faces:
         target = "".join(keys[-1:]).encode()
         context = self._context(place, where)
         self._add(name, place, where.descriptors.encode(), context, target, item if found else b"")
-        self._flows.update(pairwise([*keys, name]))
+        ways = pairwise([*keys, name])
+        self._flows.update(Flow(outer, inner, loose=True) for outer, inner in ways)
 
     def _keys_of(self, source: bytes) -> list[str]:
         """The modules on the way to what is imported, as keys, the outermost one first."""
@@ -240,7 +242,7 @@ class Faces:
                 spans.append(rests_on)
             self._add(name, start, *rest)
             for span in spans:
-                self._flow(span, name)
+                self._flow(span, name, loose=True)
 
     def _rests_on(self, owner: Draft, span: Span) -> Span | None:
         """What else of a function decides what a statement's parameters and locals are."""

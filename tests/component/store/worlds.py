@@ -15,7 +15,9 @@ from msgspec import Struct
 from enrichd_tracker.model import (
     Binding,
     External,
+    Face,
     FileStat,
+    Flow,
     FoundSymbol,
     ParsedFile,
     ParseStatus,
@@ -220,7 +222,13 @@ def parsed(module: str, file: File) -> ParsedFile:
             )
             for draft in page.drafts
         ],
-        faces={name: _digest("\n".join(parts)) for name, parts in _faces(module, file).items()},
+        faces={
+            name: Face(
+                _digest("\n".join(binding for binding, _ in parts)),
+                _digest("\n".join(type_ for _, type_ in parts)),
+            )
+            for name, parts in _faces(module, file).items()
+        },
         flows=sorted(set(_flows(file))),
         aliases=[
             (item.name or item.module, item.alias)
@@ -230,33 +238,33 @@ def parsed(module: str, file: File) -> ParsedFile:
     )
 
 
-def _faces(module: str, file: File) -> dict[str, list[str]]:
-    """What others see of each name, in the order of the file."""
-    faces: dict[str, list[str]] = {module: [""], f"{module}/": [""]}
+def _faces(module: str, file: File) -> dict[str, list[tuple[str, str]]]:
+    """(What binds it, of what type it is) for each name, in the order of the file."""
+    faces: dict[str, list[tuple[str, str]]] = {module: [("", "")], f"{module}/": [("", "")]}
     for item in file:
         match item:
             case From():
-                faces.setdefault(item.bound, []).append(repr(item))
+                faces.setdefault(item.bound, []).append((repr(item), ""))
             case Def():
-                faces.setdefault(item.name, []).append(f"{item.kind} {item.overload}")
+                faces.setdefault(item.name, []).append((f"def {item.overload}", ""))
             case Var():
-                faces.setdefault(item.name, []).append("var")
+                faces.setdefault(item.name, []).append(("var", ""))
             case Class():
-                faces.setdefault(item.name, []).append(repr(item.bases))
+                faces.setdefault(item.name, []).append(("class", repr(item.bases)))
                 for member in item.members:
                     seen = f"{item.name} {member.kind} {member.overload}"
-                    faces.setdefault(member.name, []).append(seen)
+                    faces.setdefault(member.name, []).append((seen, ""))
             case Blank():
                 pass
     return faces
 
 
-def _flows(file: File) -> Iterator[tuple[str, str]]:
+def _flows(file: File) -> Iterator[Flow]:
     for item in file:
         if isinstance(item, From):
-            yield f"{item.module}/", item.bound
+            yield Flow(f"{item.module}/", item.bound, loose=True)
         elif isinstance(item, Class):
-            yield from ((base, item.name) for base in item.bases if base != item.name)
+            yield from (Flow(base, item.name) for base in item.bases if base != item.name)
 
 
 def _digest(text: str) -> bytes:

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 import msgspec
 from msgspec import Struct
 
-from enrichd_tracker.model import CALLABLES, FoundSymbol, ParsedFile, ParseStatus
+from enrichd_tracker.model import CALLABLES, Face, FoundSymbol, ParsedFile, ParseStatus
 from enrichd_tracker.store.edges import ERROR_SYMBOL
 
-_faces = msgspec.msgpack.Decoder(dict[str, bytes])
+_faces = msgspec.msgpack.Decoder(dict[str, Face])
 
 
 class OldSymbol(Struct, frozen=True):
@@ -35,7 +35,7 @@ class OldFile(Struct, frozen=True):
     language: str
     digest: bytes
     status: str
-    faces: Mapping[str, bytes]
+    faces: Mapping[str, Face]
 
 
 def file_before(connection: sqlite3.Connection, workspace_id: int, path: str) -> OldFile | None:

@@ -70,7 +70,8 @@ class _FileWriter:
         last = "SELECT seq FROM sqlite_sequence WHERE name = 'symbol'"
         self._next_id: int = connection.execute(last).fetchone()[0] + 1
         self._stored = Stored()
-        self._names: set[str] = set()  # whose faces differ
+        self._names: set[str] = set()  # that may lead elsewhere now
+        self._types: set[tuple[int, str]] = set()  # (file, name) of symbols of another type now
         self._everybody = False  # what differs does not say which names it binds
         self._again: set[int] = set()  # asked again though their own text did not change
         self._gone: set[int] = set()
@@ -126,7 +127,8 @@ class _FileWriter:
     def _concerned(self) -> set[int]:
         if self._everybody:
             return concern.everybody(self._connection, self._workspace_id)
-        return concern.concerned(self._connection, self._workspace_id, self._names, by_bodies=False)
+        following = concern.Concern(self._connection, self._workspace_id, by_bodies=False)
+        return following.follow(self._names, self._types)
 
     # Files.
 
@@ -141,13 +143,14 @@ class _FileWriter:
         if before is None:
             self._names.update(file.faces)
             return
-        names = concern.differing(before.faces, file.faces)
+        names, types = concern.differing(before.faces, file.faces)
         if concern.EVERYTHING in names:
             self._everybody = True
         if (before.status, file.status) != (ParseStatus.OK, ParseStatus.OK):
             # What a parser makes of an error is its own affair: a server may see other names.
             names = {*before.faces, *file.faces}
         self._names |= names
+        self._types.update((before.id, name) for name in types)
 
     def _store_file(self, file: ParsedFile) -> int:
         row = self._connection.execute(
@@ -184,7 +187,8 @@ class _FileWriter:
             "INSERT INTO alias VALUES (?, ?, ?)", [(*pair, file_id) for pair in aliases]
         )
         self._connection.executemany(
-            "INSERT INTO flow VALUES (?, ?, ?)", [(*pair, file_id) for pair in file.flows]
+            "INSERT INTO flow VALUES (?, ?, ?, ?, ?)",
+            [(flow.name, flow.onto, file_id, flow.loose, flow.quoted) for flow in file.flows],
         )
         renamed: dict[str, list[str]] = {}
         for original, alias in aliases:

@@ -19,7 +19,7 @@ CREATE TABLE file (
     inode        INTEGER NOT NULL,
     digest       BLOB NOT NULL,
     is_ascii     INTEGER NOT NULL,
-    faces        BLOB,  -- MessagePack {name: digest of what others can see of it}
+    faces        BLOB,  -- MessagePack {name: model.Face}
     import_sites BLOB,  -- MessagePack [[line, column], ...]
     canary       BLOB,  -- MessagePack of model.Canary
     UNIQUE (workspace_id, path)
@@ -94,12 +94,14 @@ CREATE TABLE alias (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX alias_file ON alias (file_id);
 
--- What a name means decides what others see of `onto`: followed from names that change.
+-- In this file the type of `onto` rests on what the name means: see model.Flow.
 CREATE TABLE flow (
     name    TEXT NOT NULL,
     onto    TEXT NOT NULL,
     file_id INTEGER NOT NULL REFERENCES file ON DELETE CASCADE,
-    PRIMARY KEY (name, onto, file_id)
+    loose   INTEGER NOT NULL,
+    quoted  INTEGER NOT NULL,
+    PRIMARY KEY (name, file_id, onto, loose, quoted)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX flow_file ON flow (file_id);
 
