@@ -52,6 +52,9 @@ class Profile(Struct, frozen=True, forbid_unknown_fields=True):
     install_hint: str = ""
     version_command: list[str] = []
     ready: Readiness = Readiness.CANARY
+    infers_returns: bool = True
+    """Concludes from a function's body what it returns, where no annotation says so: then a body's
+    change concerns all who use the function."""
     max_rss_bytes: int | None = None
     """Above it the server is started afresh, at nobody's charge."""
 
@@ -75,6 +78,7 @@ BUILT_IN: dict[str, Profile] = {
             install_hint="pip install ty",
             version_command=["ty", "version"],
             settings={"ty": {"diagnosticMode": "off"}},
+            infers_returns=False,
         ),
         Profile(
             name="basedpyright",

@@ -135,10 +135,15 @@ class Driver:
         await self.commit(*outcomes, charges=[charge])
 
     async def require(
-        self, *operations: Operation, server: str = "ty", version: str = "1", settings: str = ""
+        self,
+        *operations: Operation,
+        server: str = "ty",
+        version: str = "1",
+        settings: str = "",
+        by_bodies: bool = False,
     ) -> list[int]:
         return await self.store.require(
-            self.lane, server, operations, version=version, settings=settings
+            self.lane, server, operations, version=version, settings=settings, by_bodies=by_bodies
         )
 
     # Looking.

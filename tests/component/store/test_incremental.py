@@ -12,7 +12,7 @@ from tests.component.store.driving import Driver, equals_full, overrides_are_rig
 from tests.component.store.worlds import Blank, Class, Def, File, From, Item, Server, Use, Var
 
 from enrichd.clock import FakeClock
-from enrichd_tracker.model import SymbolKind, Work
+from enrichd_tracker.model import Operation, SymbolKind, Work
 from enrichd_tracker.store.sqlite import SqliteStore
 
 MODULES = ["a", "b", "c"]
@@ -274,20 +274,35 @@ async def test_who_uses_an_inherited_member_is_asked_again_when_a_base_gets_a_ba
     await equals_full(driver, inherited=True)
 
 
+USERS: dict[str, File] = {
+    "a": (Def("f"), Def("h")),
+    "b": (From("a", "f"), Def("g", (Use("f"),)), Def("other", (Use("h"),))),
+    "c": (From("b", "g"), Def("k", (Use("g"), Use("h")))),
+}
+
+
 async def test_who_mentions_nothing_of_a_change_is_not_asked_again(driver: Driver) -> None:
-    await driver.index(
-        {
-            "a": (Def("f"), Def("h")),
-            "b": (From("a", "f"), Def("g", (Use("f"),)), Def("other", (Use("h"),))),
-            "c": (From("os", "x", "Z"), Def("k", (Use("Z"), Use("h")))),
-        }
-    )
+    await driver.require(Operation.DEFINITION)
+    await driver.index(USERS)
     await driver.settle()
     await driver.change(a=(Def("f", (Use("h"),)), Def("h")))
     assert await driver.orphans() == ["a.py/f()."], "a body is nobody else's concern"
     await driver.settle()
     await driver.change(a=(Def("f", (Use("h"),), overload=True), Def("h")))
     assert await driver.orphans() == ["a.py/f().", "b.py/", "b.py/g()."]
+
+
+async def test_a_body_concerns_the_users_where_a_server_concludes_from_bodies(
+    driver: Driver,
+) -> None:
+    await driver.require(Operation.DEFINITION, by_bodies=True)
+    await driver.index(USERS)
+    await driver.settle()
+    await driver.change(a=(Def("f", (Use("h"),)), Def("h")))
+    users = ["a.py/f().", "b.py/", "b.py/g().", "c.py/", "c.py/k()."]
+    assert await driver.orphans() == users, "and the users of its users"
+    await driver.settle()
+    await equals_full(driver)
 
 
 async def test_a_file_that_only_moves_its_lines_concerns_nobody(driver: Driver) -> None:

@@ -78,9 +78,16 @@ class Concern:
         self._next_names: set[str] = set()
         self._next_symbols: set[int] = set()
 
-    def follow(self, names: Iterable[str], types: Iterable[tuple[int, str]]) -> set[int]:
-        """Everyone concerned by names that lead elsewhere and by (file, name) of another type."""
+    def follow(
+        self, names: Iterable[str], types: Iterable[tuple[int, str]], bodies: Iterable[int]
+    ) -> set[int]:
+        """Everyone concerned by a change.
+
+        It is told by names that lead elsewhere, by (file, name) of symbols of another type, and by
+        symbols with another body.
+        """
         self._next_names.update(names)
+        self._concern(bodies)
         for file_id, name in types:
             self._type_of(file_id, name)
         while self._next_names or self._next_symbols:

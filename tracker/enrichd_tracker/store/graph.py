@@ -127,8 +127,9 @@ class _FileWriter:
     def _concerned(self) -> set[int]:
         if self._everybody:
             return concern.everybody(self._connection, self._workspace_id)
-        following = concern.Concern(self._connection, self._workspace_id, by_bodies=False)
-        return following.follow(self._names, self._types)
+        by_bodies = orphans.concludes_from_bodies(self._connection, self._workspace_id)
+        following = concern.Concern(self._connection, self._workspace_id, by_bodies=by_bodies)
+        return following.follow(self._names, self._types, self._anew)
 
     # Files.
 

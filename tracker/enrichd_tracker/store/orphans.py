@@ -65,6 +65,14 @@ def required(connection: sqlite3.Connection, workspace_id: int) -> Mapping[str, 
     return dict(rows.fetchall())
 
 
+def concludes_from_bodies(connection: sqlite3.Connection, workspace_id: int) -> bool:
+    """Whether a server of the workspace concludes from bodies what functions return."""
+    row = connection.execute(
+        "SELECT max(by_bodies) FROM requirement WHERE workspace_id = ?", (workspace_id,)
+    ).fetchone()
+    return row[0] is None or bool(row[0])  # who is not known yet may well do so
+
+
 def require(
     connection: sqlite3.Connection,
     lane: Lane,
@@ -73,6 +81,7 @@ def require(
     *,
     version: str,
     settings: str,
+    by_bodies: bool,
     at: float,
 ) -> list[int]:
     """Set what the lane's server is asked for; returns symbols whose failures are reconsidered.
@@ -89,8 +98,8 @@ def require(
     mask = operation_mask(operations)
     version = version or (old[1] if old and old[0] == server else "")
     connection.execute(
-        "INSERT OR REPLACE INTO requirement VALUES (?, ?, ?, ?, ?, ?)",
-        (lane.workspace_id, lane.language, server, version, settings, mask),
+        "INSERT OR REPLACE INTO requirement VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (lane.workspace_id, lane.language, server, version, settings, mask, by_bodies),
     )
     others = (old[3] if old else DEFAULT_OPERATIONS) != mask
     if others:

@@ -175,6 +175,36 @@ class Stored(Struct):
     """Symbols whose failures are forgotten: the tracker forgets them too."""
 
 
+class SeenEdge(Struct, frozen=True):
+    """An edge by what it says; one to a sentinel has no relation and no place."""
+
+    relation: str
+    target: str
+    """The uid."""
+    line: int
+    column: int
+
+
+class Difference(Struct, frozen=True):
+    """What was found about a symbol just now against the outcome that is stored."""
+
+    missing: list[SeenEdge]
+    """Found, but not stored."""
+    extra: list[SeenEdge]
+    """Stored, but not found."""
+    at: float | None
+    """When the stored outcome was written; None: there is none at all."""
+    origin: Origin | None
+    """Who gave it."""
+    indexed_at: float
+    """When the symbol's file was last indexed."""
+
+    @property
+    def nothing(self) -> bool:
+        """Whether the two are equal."""
+        return not (self.missing or self.extra)
+
+
 class Reader(Protocol):
     """Read-only questions; see the SQLite reader for what each gives."""
 
@@ -227,6 +257,10 @@ class Reader(Protocol):
     def job_counts(self) -> dict[str, int]: ...
     def error_counts(self, workspace_id: int | None = None) -> dict[str, int]: ...
     def verify(self) -> list[str]: ...
+    def sample(self, places: Iterable[float]) -> list[Work]: ...
+    def settled(self, symbol_ids: Iterable[int]) -> list[Work]: ...
+    def settled_in(self, file_id: int, limit: int) -> list[int]: ...
+    def difference(self, outcome: Outcome) -> Difference | None: ...
 
 
 class Store(Protocol):
@@ -281,8 +315,12 @@ class Store(Protocol):
         *,
         version: str = "",
         settings: str = "",
+        by_bodies: bool = True,
     ) -> list[int]:
-        """What the lane's server is asked for; returns symbols whose failures are reconsidered."""
+        """What the lane's server is asked for; returns symbols whose failures are reconsidered.
+
+        ``by_bodies``: it concludes from a function's body what it returns.
+        """
         ...
 
     async def retry(self, symbol_ids: list[int]) -> list[int]:
@@ -298,3 +336,15 @@ class Store(Protocol):
     async def log_error(
         self, workspace_id: int, path: str, language: str, failure: Failure
     ) -> None: ...
+
+    async def replace(self, outcomes: list[Outcome], *, recount: bool) -> bool:
+        """Write a symbol's outcomes in place of those that are stored.
+
+        False: it is not as it was asked about any more, and nothing was written. ``recount``:
+        have the counts of the workspace made anew too.
+        """
+        ...
+
+    async def distrust(self, workspace_id: int, path: str) -> None:
+        """Have the next run read a file anew, whatever its size, time and inode say."""
+        ...

@@ -11,8 +11,17 @@ from typing import Concatenate, ParamSpec, TypeVar
 from enrichd_tracker.enrichment import Clock
 from enrichd_tracker.errors import StorageError
 from enrichd_tracker.jobs import JobResult
-from enrichd_tracker.model import Failure, Lane, Operation, ParsedFile, Stage, Work, Workspace
-from enrichd_tracker.store import edges, graph, orphans, runs
+from enrichd_tracker.model import (
+    Failure,
+    Lane,
+    Operation,
+    Outcome,
+    ParsedFile,
+    Stage,
+    Work,
+    Workspace,
+)
+from enrichd_tracker.store import drift, edges, graph, orphans, runs
 from enrichd_tracker.store.connection import (
     Lock,
     connect_reader,
@@ -165,6 +174,7 @@ class SqliteStore:
         *,
         version: str = "",
         settings: str = "",
+        by_bodies: bool = True,
     ) -> list[int]:
         return await self._write(
             orphans.require,
@@ -173,6 +183,7 @@ class SqliteStore:
             operations,
             version=version,
             settings=settings,
+            by_bodies=by_bodies,
             at=self._clock.time(),
         )
 
@@ -216,6 +227,12 @@ class SqliteStore:
         self, workspace_id: int, path: str, language: str, failure: Failure
     ) -> None:
         await self._write(runs.log_error, workspace_id, path, language, failure, self._clock.time())
+
+    async def replace(self, outcomes: list[Outcome], *, recount: bool) -> bool:
+        return await self._write(drift.replace, outcomes, self._clock.time(), recount=recount)
+
+    async def distrust(self, workspace_id: int, path: str) -> None:
+        await self._write(drift.distrust, workspace_id, path)
 
 
 def _ask(connection: sqlite3.Connection, question: Callable[[Reader], T]) -> T:

@@ -157,6 +157,7 @@ CREATE TABLE requirement (
     version      TEXT NOT NULL,  -- '' until it has started once
     settings     TEXT NOT NULL,  -- digest of its configuration
     operations   INTEGER NOT NULL,
+    by_bodies    INTEGER NOT NULL,  -- 1: concludes from a function's body what it returns
     PRIMARY KEY (workspace_id, language)
 ) STRICT, WITHOUT ROWID;
 
