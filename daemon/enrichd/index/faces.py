@@ -65,7 +65,8 @@ class Faces:
         self._language = language
         self._captures = captures
         self._regions = regions
-        self._uses = sites.uses
+        given = {node.start_byte for node in captures.get("sets", ())}
+        self._uses = [use for use in sites.uses if use[0] not in given]
         self._local_uses = sites.local_uses
         self._words = words
         self._path = path
@@ -125,9 +126,7 @@ class Faces:
         """Let a name rest on all that is used in a stretch."""
         start, end = span
         for used in _between(self._uses, start, end):
-            name = from_bytes(used)
-            if name != onto or loose:
-                self._flows.add(Flow(name, onto, loose))
+            self._flows.add(Flow(from_bytes(used), onto, loose))
         for text in _between(self._type_texts, start, end):
             self._flows.update(Flow(name, onto, loose, True) for name in _WORD.findall(text))
 
@@ -184,6 +183,7 @@ class Faces:
     def _bound(self, scope: Scope, raw_name: str, bound: Bound) -> None:
         name = from_bytes(raw_name)
         where = scope.draft.named()
+        symbol = bound.variable is not None or bool(bound.definitions)
         places = list(bound.places)
         if bound.variable is not None:
             places.append(bound.variable.name_start)
@@ -191,9 +191,12 @@ class Faces:
             start, end = _innermost(self._statements, place)
             text = self._without_arms(start, end)
             context = self._context(place, where)
-            self._add(name, place, where.descriptors.encode(), context, type_=text)
+            if symbol:
+                self._add(name, place, where.descriptors.encode(), context, type_=text)
+            else:  # no edge shows who uses it
+                self._add(name, place, where.descriptors.encode(), context, text)
             for part_start, part_end in _pieces(start, end, self._arms.within(start, end)):
-                self._flow((part_start, part_end), name)
+                self._flow((part_start, part_end), name, loose=not symbol)
         for place in bound.imports:
             self._import(where, name, place)
         if bound.rebound:

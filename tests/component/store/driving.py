@@ -51,6 +51,18 @@ class Driver:
         both = {**self.world, **files}
         return await self.index({m: file for m, file in both.items() if file is not None})
 
+    async def rename(self, old: str, new: str) -> Stored:
+        """Store a file that was only renamed."""
+        self.world[new] = self.world.pop(old)
+        stored = await self.store.store_files(
+            self.workspace.id,
+            [parsed(new, self.world[new])],
+            [],
+            renamed={f"{new}.py": f"{old}.py"},
+        )
+        await self.store.finish_run(self.workspace.id)
+        return stored
+
     # Enriching.
 
     async def claim(self, limit: int = 1000) -> list[Work]:

@@ -395,3 +395,20 @@ def test_incremental_equals_full(tmp_path: Path) -> None:
             holds()
         finally:
             runner.run(store.close())
+
+
+async def test_a_renamed_file_keeps_its_symbols_and_its_answers(driver: Driver) -> None:
+    world: dict[str, File] = {
+        "a": (From("os", "x", "Z"), Def("f", (Use("Z"),)), Def("k", (Use("f"),))),
+        "b": (From("a", "f"), Def("g", (Use("f"),))),
+    }
+    await driver.require(Operation.DEFINITION)
+    await driver.index(world)
+    await driver.settle()
+    ids = await driver.ids()
+    await driver.rename("a", "c")
+    now = await driver.ids()
+    assert {uid.replace("c.py", "a.py"): each for uid, each in now.items()} == ids
+    assert await driver.orphans() == ["b.py/", "b.py/g().", "c.py/k()."], "who mentions an import"
+    await driver.settle()
+    await equals_full(driver)

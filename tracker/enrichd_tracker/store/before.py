@@ -19,7 +19,6 @@ class OldSymbol(Struct, frozen=True):
 
     id: int
     kind: str
-    name: str
     qualified_name: str
     digest: bytes
     face: bytes
@@ -55,7 +54,7 @@ def file_before(connection: sqlite3.Connection, workspace_id: int, path: str) ->
 def symbols_before(connection: sqlite3.Connection, file_id: int) -> dict[str, OldSymbol]:
     """The file's symbols by uid."""
     rows = connection.execute(
-        """SELECT uid, id, kind, name, qualified_name, digest, face, overload,
+        """SELECT uid, id, kind, qualified_name, digest, face, overload,
                failed OR EXISTS (
                    SELECT 1 FROM edge WHERE source = symbol.id AND relation = '' AND target = ?)
            FROM symbol WHERE file_id = ?""",
@@ -82,9 +81,8 @@ def is_same(symbol: FoundSymbol, before: OldSymbol) -> bool:
         before.digest,
         before.face,
         before.kind,
-        before.name,
         before.overload,
-    ) == (symbol.digest, symbol.face, symbol.kind, symbol.name, symbol.overload)
+    ) == (symbol.digest, symbol.face, symbol.kind, symbol.overload)
 
 
 def disturbs(symbol: FoundSymbol, before: OldSymbol) -> bool:

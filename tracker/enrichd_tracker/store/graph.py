@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
 import msgspec
 
@@ -46,13 +47,21 @@ def store_files(
     files: Iterable[ParsedFile],
     removed: Iterable[str],
     at: float,
+    *,
+    renamed: Mapping[str, str] = MappingProxyType({}),
 ) -> Stored:
-    """Store what was parsed and forget what is gone, with all that follows from it."""
+    """Store what was parsed and forget what is gone, with all that follows from it.
+
+    ``renamed``: new path to old path of files that were only renamed; their symbols stay what they
+    are, under other uids.
+    """
     connection.execute("PRAGMA defer_foreign_keys = ON")
     writer = _FileWriter(connection, workspace_id, at)
     for path in removed:
         writer.remove(path)
     for file in {file.path: file for file in files}.values():
+        if file.path in renamed:
+            writer.rename(renamed[file.path], file.path)
         writer.store(file)
     return writer.finish()
 
@@ -101,6 +110,19 @@ class _FileWriter:
         ids = self._store_symbols(file, file_id, old, renamed, keep=whole)
         self._forget_symbols({uid: symbol for uid, symbol in old.items() if uid not in ids})
 
+    def rename(self, old: str, new: str) -> None:
+        """Take a file for the one that had another path, unless the new one is known already."""
+        before = file_before(self._connection, self._workspace_id, old)
+        if before is None or file_before(self._connection, self._workspace_id, new) is not None:
+            return
+        runs.resolve_errors(self._connection, self._workspace_id, old)
+        self._connection.execute("UPDATE file SET path = ? WHERE id = ?", (new, before.id))
+        self._connection.execute(
+            "UPDATE symbol SET uid = ? || substr(uid, ?), revision = revision + 1 "
+            "WHERE file_id = ?",
+            (new, len(old) + 1, before.id),
+        )
+
     def remove(self, path: str) -> None:
         """Forget a file that is gone."""
         before = file_before(self._connection, self._workspace_id, path)
@@ -115,8 +137,7 @@ class _FileWriter:
         """Write what was collected, and mark whom it concerns."""
         connection, stored = self._connection, self._stored
         connection.executemany(_INSERT_SYMBOL, self._rows)
-        connection.executemany("INSERT INTO site VALUES (?, ?)", self._site_rows)
-        connection.executemany("INSERT OR IGNORE INTO mention VALUES (?, ?)", self._mentions)
+        self._flush_sites()
         edges.settle_by_text(connection, self._without_sites, self._at)
         if not self._first:
             self._ask_again(self._concerned())
@@ -302,6 +323,7 @@ class _FileWriter:
         self._update_symbol(symbol_id, found[0], row)
         self._forget_sites(symbol_id)
         self._write_sites(symbol, symbol_id, renamed)
+        self._flush_sites()  # it can become an orphan before the end: with its sites
         return True
 
     def _clear(self, symbol_id: int) -> None:
@@ -324,6 +346,12 @@ class _FileWriter:
         names.update(original for alias in names & renamed.keys() for original in renamed[alias])
         self._mentions.extend((name, symbol_id) for name in names)
 
+    def _flush_sites(self) -> None:
+        self._connection.executemany("INSERT INTO site VALUES (?, ?)", self._site_rows)
+        self._connection.executemany("INSERT OR IGNORE INTO mention VALUES (?, ?)", self._mentions)
+        self._site_rows.clear()
+        self._mentions.clear()
+
     def _forget_symbols(self, gone: Mapping[str, OldSymbol]) -> None:
         if not gone:
             return
@@ -344,33 +372,3 @@ class _FileWriter:
         asked = symbol_ids - self._anew - self._gone - self._again
         self._again |= asked
         self._stored.had_failed += orphans.reopen(self._connection, asked, self._at)
-
-
-def finish_run(connection: sqlite3.Connection, workspace_id: int, at: float) -> None:
-    """The run went through: from now on changes are changes of something known."""
-    edges.drop_unused_externals(connection, workspace_id)
-    connection.execute("UPDATE workspace SET indexed_at = ? WHERE id = ?", (at, workspace_id))
-
-
-def remove_workspace(connection: sqlite3.Connection, workspace_id: int) -> list[int]:
-    """Forget a workspace and all that is known about it; returns symbols that had failed."""
-    connection.execute("PRAGMA defer_foreign_keys = ON")
-    failed = connection.execute(
-        """SELECT symbol_id FROM failure JOIN symbol ON symbol.id = failure.symbol_id
-           WHERE symbol.workspace_id = ?""",
-        (workspace_id,),
-    ).fetchall()
-    mine = "(SELECT id FROM symbol WHERE workspace_id = ?)"
-    for statement in (
-        f"DELETE FROM edge WHERE source IN {mine}",
-        f"DELETE FROM mention WHERE symbol_id IN {mine}",
-        "DELETE FROM symbol WHERE workspace_id = ?",
-        "DELETE FROM file WHERE workspace_id = ?",
-        "DELETE FROM tally WHERE workspace_id = ?",
-        "DELETE FROM requirement WHERE workspace_id = ?",
-        "DELETE FROM job WHERE workspace_id = ?",
-        "DELETE FROM indexing_error WHERE workspace_id = ?",
-        "DELETE FROM workspace WHERE id = ?",
-    ):
-        connection.execute(statement, (workspace_id,))
-    return [row[0] for row in failed]

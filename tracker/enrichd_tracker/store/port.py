@@ -6,7 +6,8 @@ store's own coroutines, each one transaction. Work is taken by claim: a lease wi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Protocol, TypeVar
 
 from msgspec import Struct, field
@@ -284,8 +285,18 @@ class Store(Protocol):
         ...
 
     async def store_files(
-        self, workspace_id: int, files: list[ParsedFile], removed: list[str]
-    ) -> Stored: ...
+        self,
+        workspace_id: int,
+        files: list[ParsedFile],
+        removed: list[str],
+        *,
+        renamed: Mapping[str, str] = MappingProxyType({}),
+    ) -> Stored:
+        """Store what was parsed; forget the removed paths.
+
+        ``renamed``: new path to old path of files among those parsed that were only renamed.
+        """
+        ...
 
     async def finish_run(self, workspace_id: int) -> None:
         """All files of a run are stored: from now on changes are changes."""

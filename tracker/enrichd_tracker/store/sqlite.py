@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Concatenate, ParamSpec, TypeVar
 
 from enrichd_tracker.enrichment import Clock
@@ -21,7 +22,14 @@ from enrichd_tracker.model import (
     Work,
     Workspace,
 )
-from enrichd_tracker.store import drift, edges, graph, orphans, runs
+from enrichd_tracker.store import (
+    drift,
+    edges,
+    graph,
+    orphans,
+    runs,
+    workspaces,
+)
 from enrichd_tracker.store.connection import (
     Lock,
     connect_reader,
@@ -107,17 +115,22 @@ class SqliteStore:
         return await self._write(_add_workspace, name, root, self._clock.time())
 
     async def remove_workspace(self, workspace_id: int) -> list[int]:
-        return await self._write(graph.remove_workspace, workspace_id)
+        return await self._write(workspaces.remove_workspace, workspace_id)
 
     async def store_files(
-        self, workspace_id: int, files: list[ParsedFile], removed: list[str]
+        self,
+        workspace_id: int,
+        files: list[ParsedFile],
+        removed: list[str],
+        *,
+        renamed: Mapping[str, str] = MappingProxyType({}),
     ) -> Stored:
         return await self._write(
-            graph.store_files, workspace_id, files, removed, self._clock.time()
+            graph.store_files, workspace_id, files, removed, self._clock.time(), renamed=renamed
         )
 
     async def finish_run(self, workspace_id: int) -> None:
-        await self._write(graph.finish_run, workspace_id, self._clock.time())
+        await self._write(workspaces.finish_run, workspace_id, self._clock.time())
 
     async def claim(self, lane: Lane, limit: int, *, owner: str, lease_s: float) -> list[Work]:
         del owner  # this process is the only one

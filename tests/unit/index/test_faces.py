@@ -1,0 +1,211 @@
+"""Which edits others can see, and of which names: pairs of texts of one file."""
+
+from __future__ import annotations
+
+import pytest
+
+from enrichd.index.extract import extract
+from enrichd.index.languages import languages
+from enrichd_tracker.model import Flow
+from enrichd_tracker.store.concern import differing
+
+PATH = "src/pkg/sub/mod.py"
+
+
+def seen(before: str, now: str) -> tuple[set[str], set[str]]:
+    """(names that may lead elsewhere, names whose symbols may be of another type)."""
+    return differing(*(_extract(text).faces for text in (before, now)))
+
+
+def flows(text: str, path: str = PATH) -> set[tuple[str, str]]:
+    return {(flow.name, flow.onto) for flow in _extract(text, path).flows}
+
+
+def _extract(text: str, path: str = PATH):  # type: ignore[no-untyped-def]
+    module = path.rpartition("/")[2].removesuffix(".py")
+    return extract(languages()["python"], text.encode(), path=path, module=module)
+
+
+UNSEEN = {
+    "a body": ("def f(a):\n    return 1\n", "def f(a):\n    return g(2)\n"),
+    "a comment": ("def f(a): return 1\n", "# why\ndef f(a): return 1  # so\n"),
+    "a comment in a heading": ("def f(\n    a,\n): ...\n", "def f(\n    a,  # it\n): ...\n"),
+    "blank lines": ("x = 1\nclass A: ...\n", "\n\nx = 1\n\n\nclass A: ...\n\n"),
+    "ends of lines": ("x = 1\nclass A: ...\n", "x = 1\r\nclass A: ...\r\n"),
+    "a local variable": ("def f():\n    a = 1\n", "def f():\n    b = 2\n"),
+    "an import in a function": ("def f():\n    import a\n", "def f():\n    import b\n"),
+    "an attribute of something else": (
+        "def f(a):\n    b = a\n    b.c = 1\n",
+        "def f(a):\n    b = a\n    b.d = 1\n",
+    ),
+    "an import beside others": ("from a import (b,\n  c)\n", "from a import (b, c)\n"),
+}
+
+
+@pytest.mark.parametrize("what", UNSEEN)
+def test_nobody_else_sees(what: str) -> None:
+    assert seen(*UNSEEN[what]) == (set(), set())
+
+
+# Each row: before, after, names that may lead elsewhere, names of another type.
+SEEN: dict[str, tuple[str, str, set[str], set[str]]] = {
+    "a signature": ("def f(a): ...\n", "def f(a, b): ...\n", set(), {"f"}),
+    "a return annotation": ("def f(): ...\n", "def f() -> A: ...\n", set(), {"f"}),
+    "a decorator": ("def f(): ...\n", "@deco\ndef f(): ...\n", set(), {"f"}),
+    "a decorated class, not its last method": (
+        "@one\nclass A:\n    def m(self): ...\n",
+        "@two\nclass A:\n    def m(self): ...\n",
+        set(),
+        {"A"},
+    ),
+    "a method becomes a property": (
+        "class A:\n    def m(self): ...\n",
+        "class A:\n    @property\n    def m(self): ...\n",
+        {"m"},
+        set(),
+    ),
+    "a name appears": ("", "def f(): ...\n", {"f"}, set()),
+    "a name goes": ("def f(): ...\ndef g(): ...\n", "def g(): ...\n", {"f"}, set()),
+    "a base": ("class A(B): ...\n", "class A(C): ...\n", set(), {"A"}),
+    "a value": ("x = A()\n", "x = B()\n", set(), {"x"}),
+    "a second value": ("x = A()\n", "x = A()\nx = B()\n", {"x"}, set()),
+    "a value in a function": (
+        "x = 1\ndef f():\n    global x\n    x = A()\n",
+        "x = 1\ndef f():\n    global x\n    x = B()\n",
+        set(),
+        {"x"},
+    ),
+    "a loop": ("for x in a(): b()\n", "for x in c(): b()\n", {"x"}, set()),
+    "an import": ("from a import b, c\n", "from d import b, c\n", {"b", "c"}, set()),
+    "one of several imports": ("from a import b, c\n", "from a import b, d\n", {"c", "d"}, set()),
+    "a renaming": ("from a import b as c\n", "from a import d as c\n", {"c"}, set()),
+    "a module": ("import a.b\n", "import a.c\n", {"a"}, set()),
+    "an attribute": (
+        "class A:\n    def __init__(self):\n        self.x = B()\n        self.y = 1\n",
+        "class A:\n    def __init__(self):\n        self.x = C()\n        self.y = 1\n",
+        {"x"},
+        set(),
+    ),
+    "an attribute from a parameter": (
+        "class A:\n    def m(self, b: B):\n        self.x = b\n",
+        "class A:\n    def m(self, b: C):\n        self.x = b\n",
+        {"x"},
+        {"m"},
+    ),
+    "an attribute from a local variable": (
+        "class A:\n    def m(self):\n        b = B()\n        self.x = b\n",
+        "class A:\n    def m(self):\n        b = C()\n        self.x = b\n",
+        {"x"},
+        set(),
+    ),
+    "an operator": (
+        "class A:\n    def __enter__(self): ...\n",
+        "class A:\n    def __enter__(self) -> B: ...\n",
+        set(),
+        {"A", "__enter__"},
+    ),
+    "a condition": ("def f(): ...\n", "if X:\n    def f(): ...\n", {"f"}, set()),
+    "another condition": (
+        "if X:\n    def f(): ...\nelse:\n    g = 1\n",
+        "if Y:\n    def f(): ...\nelse:\n    g = 1\n",
+        {"f", "g"},
+        set(),
+    ),
+    "two of one name change places": (
+        "def f(a): ...\nf = 1\n",
+        "f = 1\ndef f(a): ...\n",
+        {"f"},
+        {"f"},
+    ),
+    "a member moves to another class": (
+        "class A:\n    def m(self): ...\nclass B: ...\n",
+        "class A: ...\nclass B:\n    def m(self): ...\n",
+        {"m"},
+        set(),
+    ),
+    "what is handed out": (
+        "__all__ = ['f']\ndef f(): ...\ndef g(): ...\n",
+        "__all__ = ['f', 'g']\ndef f(): ...\ndef g(): ...\n",
+        {"g"},
+        {"__all__"},
+    ),
+    "an import of everything": ("from a import *\n", "from b import *\n", {"*"}, set()),
+    "a name that is deleted": ("x = 1\n", "x = 1\ndel x\n", {"x"}, set()),
+    "a module that answers for names": (
+        "def __getattr__(name): ...\n",
+        "def __getattr__(name) -> A: ...\n",
+        {"mod/", "sub/mod/", "pkg/sub/mod/", "src/pkg/sub/mod/"},
+        {"__getattr__"},
+    ),
+    "beyond ASCII": ("é = A()\nü = 1\n", "é = B()\nü = 1\n", set(), {"é"}),
+}
+
+
+@pytest.mark.parametrize("what", SEEN)
+def test_others_see(what: str) -> None:
+    before, now, names, types = SEEN[what]
+    found_names, found_types = seen(before, now)
+    assert (found_names, found_types - names) == (names, types - names)
+
+
+def test_a_file_goes_by_each_of_its_dotted_names() -> None:
+    keys = {name for name in _extract("").faces if "/" in name}
+    assert keys == {"mod/", "sub/mod/", "pkg/sub/mod/", "src/pkg/sub/mod/"}
+    keys = {name for name in _extract("", "src/pkg/__init__.py").faces if "/" in name}
+    assert keys == {"pkg/", "src/pkg/"}
+
+
+# Each row: the text, and what rests on what.
+FLOWS: dict[str, tuple[str, set[tuple[str, str]]]] = {
+    "a value": ("x = a.make(b)\n", {("a", "x"), ("make", "x"), ("b", "x")}),
+    "a base": ("class A(b.B[C]): ...\n", {("b", "A"), ("B", "A"), ("C", "A")}),
+    "an annotation": ("def f(a: A = b) -> C: d()\n", {("A", "f"), ("b", "f"), ("C", "f")}),
+    "a text that is a type": ("def f() -> 'm.A': ...\n", {("m", "f"), ("A", "f")}),
+    "a decorator": ("@d\ndef f(): ...\n", {("d", "f")}),
+    "an attribute": (
+        "class A:\n    def m(self, b: B, c: C):\n        self.x = D()\n",
+        {("B", "m"), ("C", "m"), ("D", "x")},
+    ),
+    "an attribute from a parameter": (
+        "class A:\n    def m(self, b: B):\n        self.x = b\n",
+        {("B", "m"), ("B", "x")},
+    ),
+    "an attribute from a local variable": (
+        "class A:\n    def m(self):\n        b = B()\n        self.x = b\n",
+        {("B", "x")},
+    ),
+    "an operator": (
+        "class A:\n    def __iter__(self) -> B: ...\n",
+        {("B", "A"), ("B", "__iter__")},
+    ),
+    "an import": (
+        "from a.b import c as d, e\n",
+        {("a/", "a/b/"), ("a/b/", "d"), ("a/b/", "e")},
+    ),
+    "a module": ("import a.b\n", {("a/", "a/b/"), ("a/b/", "a")}),
+    "an import beside": (
+        "from . import a\nfrom .b import c\n",
+        {("src/pkg/sub/", "a"), ("src/pkg/sub/", "src/pkg/sub/b/"), ("src/pkg/sub/b/", "c")},
+    ),
+    "an import from above": (
+        "from ..b import c\n",
+        {("src/pkg/", "src/pkg/b/"), ("src/pkg/b/", "c")},
+    ),
+    "a loop": ("for x in a:\n    b()\n", {("a", "x")}),
+    "a context": ("with a() as x:\n    b()\n", {("a", "x")}),
+}
+
+
+@pytest.mark.parametrize("what", FLOWS)
+def test_a_type_rests_on(what: str) -> None:
+    text, expected = FLOWS[what]
+    assert flows(text) == expected
+
+
+def test_a_flow_says_where_no_edge_can_show_it() -> None:
+    text = "x = a\ny: 'B' = 1\nclass A:\n    def m(self):\n        self.z = c\n"
+    assert set(_extract(text).flows) == {
+        Flow("a", "x"),
+        Flow("B", "y", loose=False, quoted=True),
+        Flow("c", "z", loose=True),
+    }
