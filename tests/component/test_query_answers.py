@@ -311,7 +311,7 @@ def test_an_exported_external_keeps_its_keys_and_names_its_package(tmp_path: Pat
     lines = [json.loads(line) for line in exported(settled_shop(tmp_path)).splitlines()]
     (target,) = [each["target"] for each in lines if each["target"]["external"]]
     assert target == {
-        "uid": "python-stdlib posixpath.join", "name": "join", "kind": "function",
+        "uid": "python-stdlib posixpath.join", "name": "join", "kind": "external",
         "file": None, "line": None, "column": None, "external": True, "package": "python-stdlib",
     }  # fmt: skip
 

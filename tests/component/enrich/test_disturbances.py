@@ -223,7 +223,7 @@ async def test_the_end_waits_neither_for_a_silent_server_nor_for_a_full_disk(
         raise StoreUnavailable("the disk is full")
 
     monkeypatch.setattr(app.store, "commit", commit)
-    house.write({"shop.py": SHOP["shop.py"] + "\n"})
+    house.write({"shop.py": SHOP["shop.py"] + "\n\ndef late():\n    late()\n"})
     await house.index()
     assert app.enrichment.recorder.problem == "the disk is full"
     assert app.health() == ["can't write to the database: the disk is full"]
