@@ -43,6 +43,14 @@ class Metrics:
         )
         self.attempts = counter("attempts", "Attempts to enrich a symbol.")
         self.failures = counter("failures", "Attempts that failed, by reason.", "reason")
+        self.drift_edges = counter(
+            "drift_edges",
+            "Edges that were found to be wrong, and put right, when nothing had changed.",
+            "change",
+        )
+        self.drift_checks = counter(
+            "drift_checks", "Settled symbols that were asked about again, by result.", "result"
+        )
         self.requests = Histogram(
             "enrichd_lsp_request_duration_seconds",
             "Time that language servers took to answer.",
@@ -71,6 +79,12 @@ class Metrics:
         )
         self.indexing_errors = counter("indexing_errors", "Errors while indexing.", "type")
         self.parse_files = gauge("parse_files", "Files by how well they parsed.", "status")
+        self.pending_changes = gauge(
+            "pending_changes", "Files that were touched and are not indexed as they are now."
+        )
+        self.freshness_lag = gauge(
+            "freshness_lag_seconds", "How long the oldest of these waits; 0 where there is none."
+        )
         self.config_reload_ok = gauge(
             "config_last_reload_successful", "1 if the configuration in force is the file's."
         )

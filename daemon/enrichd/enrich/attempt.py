@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Protocol
 
 from enrichd.enrich.charging import Judgement, Verdict
 from enrichd.lsp.wire import Died, Reply, Target
-from enrichd_tracker.model import External, Site, Work
+from enrichd_tracker.model import External, Origin, ResolvedEdge, Site, Work
 from enrichd_tracker.store.port import Definition
 
 _GRAVITY = {
@@ -16,6 +17,24 @@ _GRAVITY = {
     Verdict.DROP_OPERATION: 3,
     Verdict.NOBODY: 4,
 }
+
+
+class Ledger(Protocol):
+    """Is told what became of an attempt, in one of three ways."""
+
+    def succeeded(self, work: Work, origin: Origin, edges: list[ResolvedEdge]) -> None:
+        """All of the symbol's questions were answered."""
+        ...
+
+    def failed(
+        self, work: Work, origin: Origin, edges: list[ResolvedEdge], judgement: Judgement
+    ) -> None:
+        """The attempt failed; the edges are those that were found all the same."""
+        ...
+
+    def released(self, works: Iterable[Work]) -> None:
+        """Nothing was found out, and nobody is to be charged."""
+        ...
 
 
 class Ask:
@@ -59,6 +78,7 @@ class Attempt:
         "death",
         "found",
         "judgement",
+        "ledger",
         "on_reply",
         "open",
         "outdated",
@@ -66,9 +86,12 @@ class Attempt:
         "work",
     )
 
-    def __init__(self, work: Work, on_reply: Callable[[Ask, Reply[list[Target]]], None]) -> None:
+    def __init__(
+        self, work: Work, on_reply: Callable[[Ask, Reply[list[Target]]], None], ledger: Ledger
+    ) -> None:
         self.work = work
         self.on_reply = on_reply
+        self.ledger = ledger
         self.open = 0
         """Questions that are not settled, sent or not."""
         self.asked = False

@@ -14,33 +14,27 @@ import structlog
 from lsprotocol.types import TEXT_DOCUMENT_DEFINITION
 
 from enrichd.clock import Clock, within
-from enrichd.enrich.attempt import Ask, Attempt
+from enrichd.enrich.attempt import Ask, Attempt, Ledger
 from enrichd.enrich.charging import UNPROVED, Verdict, judge
 from enrichd.enrich.edges import EdgeFinder
 from enrichd.enrich.flight import Flight
 from enrichd.enrich.opened import OpenDocuments
+from enrichd.enrich.phrasing import Phrasing
 from enrichd.enrich.probe import Probe
-from enrichd.enrich.questions import (
-    BY_TEXT,
-    ExternalPolicy,
-    keeps_external,
-    proved,
-    worth_asking,
-)
+from enrichd.enrich.questions import BY_TEXT, ExternalPolicy, keeps_external
 from enrichd.enrich.queue import WorkQueue
 from enrichd.enrich.recorder import Recorder
 from enrichd.enrich.second_look import SecondLook
-from enrichd.enrich.sources import BOM, Sources, age_s, stat_of
+from enrichd.enrich.sources import Sources, is_new, stat_of
 from enrichd.enrich.suspects import Suspects
 from enrichd.lsp.client import Client
-from enrichd.lsp.positions import path_to_uri, path_to_uri_json, to_server, uri_to_path
+from enrichd.lsp.positions import path_to_uri, uri_to_path
 from enrichd.lsp.supervisor import Supervisor
 from enrichd.lsp.wire import Answered, Died, Ending, Reply, Target
 from enrichd_tracker.errors import StoreUnavailable
 from enrichd_tracker.model import Lane, Origin, Work, Workspace
 from enrichd_tracker.store.port import Store
 
-_JUST_NOW_S = 60.0
 _DOUBT_S = 1.0
 _AHEAD = 32  # questions prepared for each place in the window
 _TRY_AGAIN_S = 1.0
@@ -80,9 +74,9 @@ class LaneWorker:
         self._queue = queue
         self._recorder = recorder
         self._edges = edges
-        self._sources = sources
         self._clock = clock
         self._external = external
+        self._phrasing = Phrasing(workspace.root, sources, external)
         self._timeout_s = request_timeout_s
         self._on_hungry = on_hungry
         self._on_stale = on_stale
@@ -90,13 +84,13 @@ class LaneWorker:
         self._suspects = Suspects()
         self._names: set[str] | None = None
         self._graph = 0  # how often it has changed
-        self._uris: dict[str, bytes] = {}
         self._client: Client | None = None
         self._asks: deque[Ask] = deque()
         self._flight = Flight(path_to_uri(workspace.root), self._made_just_now)
         self._attempts: dict[int, Attempt] = {}
         self._settled: list[Attempt] = []
         self._held: list[Work] = []  # of files that changed since they were indexed
+        self._check: tuple[Work, Ledger] | None = None  # until it has given way or ended
         self._second_look = SecondLook(
             probe, clock, self._settle, name=str(lane), timeout_s=request_timeout_s
         )
@@ -105,13 +99,26 @@ class LaneWorker:
 
     @property
     def idle(self) -> bool:
-        """Whether nothing is in hand."""
+        """Whether nothing is in hand but a check."""
         return not (
-            self._attempts
+            len(self._attempts) > self._is_checking
             or self._held
             or self._suspects.isolating
             or self._queue.waiting(self.lane)
         )
+
+    def check(self, work: Work, ledger: Ledger) -> None:
+        """Ask about a settled symbol again, as if it were due, and tell the ledger.
+
+        What is really due goes first, at any time: the check is then released. It has one
+        question in flight at a time, so that nobody waits for more than one of its answers.
+        """
+        if self._ended or self._check is not None:
+            ledger.released([work])
+            return
+        self._check = work, ledger
+        self._edges.forget()  # what is remembered here may be what is wrong
+        self._wake.set()
 
     def wake(self) -> None:
         """There is work, or the server has changed."""
@@ -136,12 +143,15 @@ class LaneWorker:
     def give_back(self) -> None:
         """Part with all that is in hand; the worker has ended."""
         self._ended = True
-        works = [each.work for each in self._attempts.values()]
+        works = [each.work for each in self._attempts.values() if each.ledger is self._recorder]
         works += [*self._held, *self._suspects.clear()]
         self._attempts.clear()
         self._held.clear()
         self._asks.clear()
         self._recorder.released(works)
+        if self._check is not None:
+            self._check[1].released([self._check[0]])
+            self._check = None
 
     async def run(self) -> None:
         """Serve for ever; on cancellation what is in hand stays an orphan."""
@@ -178,31 +188,33 @@ class LaneWorker:
         if client is not self._client:
             await self._start_over(client)
         self.blocked = not self._recorder.has_room
+        if client is None or self.paused or self.blocked or self._queue.waiting(self.lane):
+            await self._give_way()
         if client is None or self.paused or self.blocked:
             return
         goal = self.supervisor.profile.window * _AHEAD
         while len(self._asks) < goal:
-            if (names := self._names) is None:
-                names = await self._read_names()
-                if not self._goes_on_with(client):
-                    self._wake.set()
-                    return
+            names = self._names or await self._read_names(client)
+            if names is None:
+                self._wake.set()
+                return
             work = self._next()
             if work is None:
+                if self._check is not None and self.idle and not self._is_checking:
+                    await self._start(*self._check, names)
                 break
-            await self._start(work, names)
+            await self._give_way()
+            await self._start(work, self._recorder, names)
         if self._queue.is_low(self.lane):
             self._on_hungry(self.lane)
 
-    def _goes_on_with(self, client: Client) -> bool:
-        return not self.paused and self.supervisor.client is client
-
-    async def _read_names(self) -> set[str]:
+    async def _read_names(self, client: Client) -> set[str] | None:
+        """The workspace's names; None when the client may not be asked any more."""
         graph, workspace_id = self._graph, self.lane.workspace_id
         names = await self._store.read(lambda reader: reader.names(workspace_id))
         if graph == self._graph:
             self._names = names
-        return names
+        return None if self.paused or self.supervisor.client is not client else names
 
     def _next(self) -> Work | None:
         if self._suspects.isolating:
@@ -224,42 +236,43 @@ class LaneWorker:
             await self._after_death(attempt)
         self._wake.set()
 
-    async def _start(self, work: Work, names: set[str]) -> None:
-        path = work.file.path
-        absolute = f"{self.workspace.root}/{path}"
-        if stat_of(absolute) != work.file.stat:
-            self._hold(work)
+    async def _start(self, work: Work, ledger: Ledger, names: set[str]) -> None:
+        if self._changed(work):
+            self._hold(work, ledger)
             return
-        attempt = self._attempts[work.symbol_id] = Attempt(work, self._replied)
-        await self._documents.need(path)
-        uri = self._uris.get(path)
-        if uri is None:
-            uri = self._uris[path] = path_to_uri_json(absolute)
-        encoding = self.supervisor.encoding
-        exact = work.file.ascii or encoding == "utf-8"
-        marked: bool | None = None
-        for site in work.sites:
-            if proved(site) or not worth_asking(site, names, self._external):
-                continue
-            line, column = site.ask or (site.line, site.column)
-            if line == 0 and marked is None:
-                marked = self._sources.has_mark(absolute)
-            if line == 0 and marked:
-                text = BOM + self._sources.line(absolute, line)
-                column = to_server(text, len(BOM) + column, encoding)
-            elif not exact:
-                column = to_server(self._sources.line(absolute, line), column, encoding)
-            self._asks.append(Ask(attempt, site, uri=uri, line=line, character=column))
+        attempt = self._attempts[work.symbol_id] = Attempt(work, self._replied, ledger)
+        await self._documents.need(work.file.path)
+        for ask in self._phrasing.asks(attempt, names, self.supervisor.encoding):
+            self._asks.append(ask)
             attempt.expect(1)
         if not attempt.open:
             self._settled.append(attempt)
             self._wake.set()
 
-    def _hold(self, work: Work) -> None:
+    def _hold(self, work: Work, ledger: Ledger) -> None:
         """The file is not the one that was indexed: wait until it has been indexed again."""
         self._suspects.leave(work)
-        self._held.append(work)
         self._on_stale(self.lane.workspace_id)
+        if ledger is self._recorder:
+            self._held.append(work)
+        else:
+            self._check = None
+            ledger.released([work])
+
+    @property
+    def _is_checking(self) -> bool:
+        """Whether the check has begun."""
+        return self._check is not None and self._check[0].symbol_id in self._attempts
+
+    async def _give_way(self) -> None:
+        """There is something else to do than to check."""
+        if self._check is not None:
+            work, ledger = self._check
+            if (attempt := self._attempts.get(work.symbol_id)) is not None:
+                self._asks = deque(each for each in self._asks if each.attempt is not attempt)
+                await self._let_go(attempt)
+            self._check = None
+            ledger.released([work])
 
     # The question and its answer.
 
@@ -267,7 +280,7 @@ class LaneWorker:
         client, asks = self._client, self._asks
         if client is None or client.death is not None:
             return
-        window = self.supervisor.profile.window
+        window = 1 if self._is_checking else self.supervisor.profile.window
         now = self._clock.monotonic()
         while len(self._flight) < window and asks:
             ask = asks.popleft()
@@ -290,8 +303,7 @@ class LaneWorker:
 
     def _made_just_now(self, uri: str) -> bool:
         path = uri_to_path(uri)
-        age = None if path is None else age_s(path, self._clock.time())
-        return age is None or age < _JUST_NOW_S
+        return path is None or is_new(path, self._clock.time())
 
     def _settle(self, ask: Ask, reply: Reply[list[Target]]) -> None:
         attempt = ask.attempt
@@ -343,26 +355,28 @@ class LaneWorker:
         await self._let_go(attempt)
         edges = self._edges.edges(attempt)
         if stale or edges is None or self._changed(work):
-            self._hold(work)
+            self._hold(work, attempt.ledger)
             return
         self._suspects.survived(work)
         if attempt.outdated:
-            self._recorder.released([work])
+            attempt.ledger.released([work])
             return
         if judgement is None and attempt.unproved and not edges:
             judgement = UNPROVED
         origin = self._origin() if attempt.asked or edges else BY_TEXT
         if judgement is None:
-            self._recorder.succeeded(work, origin, edges)
-        elif judgement.verdict is Verdict.DROP_OPERATION:
+            attempt.ledger.succeeded(work, origin, edges)
+        elif judgement.verdict is Verdict.DROP_OPERATION and attempt.ledger is self._recorder:
             for operation in work.operations:
                 self.supervisor.drop(operation)
             self._recorder.released([work])
         else:
-            self._recorder.failed(work, origin, edges, judgement)
+            attempt.ledger.failed(work, origin, edges, judgement)
 
     async def _let_go(self, attempt: Attempt) -> None:
         del self._attempts[attempt.work.symbol_id]
+        if attempt.ledger is not self._recorder:
+            self._check = None
         await self._documents.done(attempt.work.file.path)
 
     async def _after_death(self, attempt: Attempt) -> None:
@@ -370,14 +384,13 @@ class LaneWorker:
         work = attempt.work
         await self._let_go(attempt)
         death = attempt.death
-        if death is None:
+        if attempt.ledger is not self._recorder and attempt.judgement is not None:
+            attempt.ledger.failed(work, self._origin(), [], attempt.judgement)
+        elif death is None:
             self._suspects.leave(work)
-            self._recorder.released([work])
-            return
-        hung = death.ending is Ending.HUNG
-        judgement = self._suspects.died(work, death.reason, hung=hung)
-        if judgement is not None:
-            self._recorder.failed(work, self._origin(), [], judgement)
+            attempt.ledger.released([work])
+        elif verdict := self._suspects.died(work, death.reason, hung=death.ending is Ending.HUNG):
+            self._recorder.failed(work, self._origin(), [], verdict)
 
     def _changed(self, work: Work) -> bool:
         return stat_of(f"{self.workspace.root}/{work.file.path}") != work.file.stat

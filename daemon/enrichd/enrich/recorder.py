@@ -110,6 +110,22 @@ class Recorder:
         self._released.extend(work.symbol_id for work in works)
         self._work.set()
 
+    async def replace(self, outcomes: list[Outcome], *, recount: bool) -> bool:
+        """Write a settled symbol's outcomes in place of those that are stored.
+
+        False: it has changed since it was asked about. Raises StoreUnavailable, unlike the rest:
+        what can't be written now will be found again.
+        """
+        async with self._lock:
+            written = await self._store.replace(outcomes, recount=recount)
+        if written:
+            self.generation += 1
+            for each in outcomes:
+                kind = OutcomeKind.EDGES if each.edges else OutcomeKind.NONE
+                self._metrics.outcomes.labels(each.operation, kind).inc()
+            self._on_commit()
+        return written
+
     async def run(self) -> None:
         """Write for ever; ``drain`` writes what is left."""
         while True:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from msgspec import Struct
 from prometheus_client import Histogram
 
 from enrichd.clock import Clock
+from enrichd.enrich.drift import DriftCheck
 from enrichd.enrich.edges import EdgeFinder
 from enrichd.enrich.lane import LaneWorker
 from enrichd.enrich.monitor import Monitor
@@ -29,6 +31,7 @@ from enrichd.lsp.states import ServerState
 from enrichd.lsp.status import ServerStatus
 from enrichd.lsp.supervisor import Supervisor
 from enrichd.metrics import Metrics
+from enrichd.news import News
 from enrichd.services import Services
 from enrichd_tracker.enrichment import EnrichmentTracker
 from enrichd_tracker.errors import StoreUnavailable
@@ -73,8 +76,8 @@ class Enrichment:
         jitter: Callable[[], float],
         on_stale: Callable[[int], None],
     ) -> None:
-        self.progress = asyncio.Event()
-        """Set whenever something was committed or a server changed; for who waits to clear."""
+        self.progress = News()
+        """Of every commit and every change of a server."""
         self.tracker = tracker
         self.queue = WorkQueue(options.queue_size)
         self.recorder = Recorder(store, tracker, self.queue, clock, metrics, self._committed)
@@ -109,8 +112,26 @@ class Enrichment:
         self._services.start("monitor", self.monitor.run())
         self._services.start("servers", self._follow_servers())
 
+    def check_for_drift(
+        self, random: Callable[[], float], is_calm: Callable[[int], bool]
+    ) -> DriftCheck:
+        """Ask again, from now on, about what is settled, when a calm workspace leaves time."""
+        check = DriftCheck(
+            store=self._store,
+            lanes=self.lanes,
+            recorder=self.recorder,
+            clock=self._clock,
+            metrics=self._metrics,
+            random=random,
+            is_calm=is_calm,
+            on_stale=self._on_stale,
+        )
+        self._services.start("drift check", check.run())
+        return check
+
     async def stop(self) -> None:
         """Ask nothing more, end the servers, and write what was found out."""
+        await self._services.end("drift check")
         await self._services.end("monitor")
         await asyncio.gather(*(self._end(worker) for worker in self.lanes.values()))
         await self.recorder.drain_within(_LAST_WRITE_S)
@@ -122,7 +143,7 @@ class Enrichment:
         worker.give_back()
 
     def _committed(self) -> None:
-        self.progress.set()
+        self.progress.tell()
         for worker in self.lanes.values():
             if worker.blocked:
                 worker.wake()
@@ -188,6 +209,7 @@ class Enrichment:
         """Ask nothing more: the workspace's names are about to change."""
         for worker in self._of(workspace_id):
             worker.paused = True
+            worker.wake()  # a check gives way
 
     def resume(self, workspace_id: int, forgotten: list[int], *, changed: bool) -> None:
         """The workspace is indexed; ``forgotten``: symbols whose failures no longer count."""
@@ -219,21 +241,24 @@ class Enrichment:
             for lane, worker in self.lanes.items()
         ]
 
-    async def settled(self, workspace_id: int) -> bool:
+    async def settled(self, workspace_id: int, *, retries: bool = True) -> bool:
         """Whether nothing is left that can be served: no orphan, nobody backing off.
 
-        A lane whose server is not there, or does not stay up, can't be waited for.
+        Without ``retries`` symbols that wait for their next attempt are not waited for. A lane
+        whose server is not there, or does not stay up, can't be waited for.
         """
         if self.recorder.waiting:
             return False
-        waiting = await self._store.read(lambda reader: reader.orphans_by_language(workspace_id))
+        waiting = await self._store.read(
+            lambda reader: _waiting(reader, workspace_id, retries=retries)
+        )
         for worker in self._of(workspace_id):
             server = worker.supervisor.snapshot()
             if server.state is ServerState.UNAVAILABLE:
                 continue
             if server.state is ServerState.BACKING_OFF and server.breaker_open:
                 continue
-            if not worker.idle or waiting.get(worker.lane.language, 0):
+            if not worker.idle or waiting[worker.lane.language] > 0:
                 return False
         return True
 
@@ -287,7 +312,7 @@ class Enrichment:
                     self._server_changed(lane)
                 worker.wake()
             self.monitor.new_work()
-            self.progress.set()
+            self.progress.tell()
 
     def _show(self, lane: Lane, supervisor: Supervisor) -> None:
         name, restarts = supervisor.profile.name, supervisor.snapshot().restarts
@@ -316,11 +341,25 @@ class Enrichment:
         if self._required.get(worker.lane) == wanted:
             return
         forgotten = await self._store.require(
-            worker.lane, supervisor.profile.name, operations, version=version, settings=settings
+            worker.lane,
+            supervisor.profile.name,
+            operations,
+            version=version,
+            settings=settings,
+            by_bodies=supervisor.profile.infers_returns,
         )
         for symbol_id in forgotten:
             self.tracker.clear_failure(symbol_id)
         self._required[worker.lane] = wanted
+
+
+def _waiting(reader: Reader, workspace_id: int, *, retries: bool) -> Counter[str]:
+    """Orphans by language; without ``retries`` those that wait for their next attempt are none."""
+    found = Counter(reader.orphans_by_language(workspace_id))
+    if not retries:
+        failures = reader.failures(workspace_id, skipped=False)
+        found.subtract(each.lane.language for each in failures)
+    return found
 
 
 def settings_digest(profile: Profile) -> str:

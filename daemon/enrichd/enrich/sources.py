@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 from collections import OrderedDict
 from collections.abc import Sequence
+from enum import StrEnum
+from hashlib import blake2b
 from pathlib import Path
 
 from enrichd.index.file_stat import fingerprint
-from enrichd_tracker.model import FileStat
+from enrichd_tracker.model import FileStat, KnownFile
 
 _KEPT_FILES = 64
+_NEW_S = 60.0
 BOM = b"\xef\xbb\xbf"
 """No part of the text to the index, but the first character of the first line to servers."""
 
@@ -31,10 +34,10 @@ def _stat(path: str | os.PathLike[str], *, follow: bool) -> FileStat | None:
     return fingerprint(found)
 
 
-def age_s(path: str, now: float) -> float | None:
-    """Seconds since the file was made or changed; None when it is gone."""
+def is_new(path: str, now: float) -> bool:
+    """Whether the file was made or changed within the last minute, or is gone."""
     found = stat_of(path)
-    return None if found is None else now - found.mtime_ns / 1e9
+    return found is None or now - found.mtime_ns / 1e9 < _NEW_S
 
 
 class Sources:
@@ -72,3 +75,28 @@ class Sources:
         """One line, or nothing where there is none."""
         lines = self.lines(path)
         return lines[number] if number < len(lines) else b""
+
+
+class OnDisk(StrEnum):
+    """How a file stands to the one that was indexed."""
+
+    SAME = "same"
+    CHANGED = "changed"  # and it can be seen from its size, time or inode
+    DRIFTED = "drifted"  # its content is another, and nothing shows it
+    UNREADABLE = "unreadable"
+
+
+def look_at(path: str, known: KnownFile) -> OnDisk:
+    """Read a file and compare it with what was indexed; blocks, so it is for a thread."""
+    if stat_of(path) != known.stat:
+        return OnDisk.CHANGED
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY)
+        with open(descriptor, "rb") as file:  # noqa: PTH123 (a link must not be followed)
+            content = file.read(known.stat.size + 1)
+    except (OSError, ValueError):
+        return OnDisk.UNREADABLE
+    if blake2b(content, digest_size=len(known.digest)).digest() == known.digest:
+        return OnDisk.SAME
+    # It may have been written while it was read.
+    return OnDisk.DRIFTED if stat_of(path) == known.stat else OnDisk.CHANGED

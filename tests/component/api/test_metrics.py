@@ -23,6 +23,8 @@ PROMISED = {
     "enrichd_outcomes_total": ("counter", ("operation", "outcome")),
     "enrichd_attempts_total": ("counter", ()),
     "enrichd_failures_total": ("counter", ("reason",)),
+    "enrichd_drift_edges_total": ("counter", ("change",)),
+    "enrichd_drift_checks_total": ("counter", ("result",)),
     "enrichd_backing_off": ("gauge", ()),
     "enrichd_skipped": ("gauge", ()),
     "enrichd_queue_depth": ("gauge", ()),
@@ -35,6 +37,8 @@ PROMISED = {
     "enrichd_jobs_completed_zero_files_total": ("counter", ()),
     "enrichd_indexing_errors_total": ("counter", ("type",)),
     "enrichd_parse_files": ("gauge", ("status",)),
+    "enrichd_pending_changes": ("gauge", ()),
+    "enrichd_freshness_lag_seconds": ("gauge", ()),
 }
 """What users' dashboards and alerts rely on: name, type, labels."""
 
@@ -71,7 +75,8 @@ def test_every_metric_is_named_and_explained_as_the_others(families: dict[str, M
     for name, family in families.items():
         assert re.fullmatch(r"enrichd_[a-z]+(_[a-z]+)*", name)
         assert family.documentation.endswith("."), name
-        assert ("duration" in name or "timestamp" in name) == name.endswith("_seconds"), name
+        times = any(word in name for word in ("duration", "timestamp", "lag"))
+        assert times == name.endswith("_seconds"), name
 
 
 def test_no_label_can_carry_a_path_or_a_symbol(labels: dict[str, tuple[str, ...]]) -> None:

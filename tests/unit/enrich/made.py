@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from enrichd.enrich.charging import Judgement
 from enrichd_tracker.model import (
     Binding,
     FileStat,
     KnownFile,
     Lane,
     Operation,
+    Origin,
     ParseStatus,
+    ResolvedEdge,
     Role,
     Site,
     SymbolKind,
@@ -40,3 +45,13 @@ def site(
     target: str | None = None,
 ) -> Site:
     return Site(name, 0, 0, role, binding, target)
+
+
+class DeafLedger:
+    """Takes what became of an attempt and forgets it."""
+
+    def succeeded(self, work: Work, origin: Origin, edges: list[ResolvedEdge]) -> None: ...
+    def failed(
+        self, work: Work, origin: Origin, edges: list[ResolvedEdge], judgement: Judgement
+    ) -> None: ...
+    def released(self, works: Iterable[Work]) -> None: ...

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.unit.enrich.made import work
+from tests.unit.enrich.made import DeafLedger, work
 
 from enrichd.enrich.attempt import Ask, Attempt
 from enrichd.enrich.flight import HORIZON, MAX_LOOKS, Flight
@@ -15,7 +15,7 @@ SITE = Site("path", 0, 0, Role.REFERENCE, Binding.IMPORTED)
 
 
 def ask() -> Ask:
-    attempt = Attempt(work(1), lambda _ask, _reply: None)
+    attempt = Attempt(work(1), lambda _ask, _reply: None, DeafLedger())
     return Ask(attempt, SITE, uri=b'"file:///root/m.py"', line=0, character=0)
 
 

@@ -20,11 +20,14 @@ from enrichd_tracker.model import (
     KnownFile,
     Lane,
     Origin,
+    Outcome,
     ParseStatus,
+    Work,
     Workspace,
 )
-from enrichd_tracker.store import failures, mentions, runs, verify
+from enrichd_tracker.store import drift, failures, mentions, runs, verify
 from enrichd_tracker.store.port import (
+    Difference,
     FileDefinitions,
     Requirement,
     StoredEdge,
@@ -364,6 +367,20 @@ class SqliteReader:
     def verify(self) -> list[str]:
         """What is not as it must be, one line each; empty when all is well."""
         return verify.problems(self._connection)
+
+    # A second look at what is settled.
+
+    def sample(self, places: Iterable[float]) -> list[Work]:
+        return drift.sample(self._connection, places)
+
+    def settled(self, symbol_ids: Iterable[int]) -> list[Work]:
+        return drift.settled(self._connection, symbol_ids)
+
+    def settled_in(self, file_id: int, limit: int) -> list[int]:
+        return drift.settled_in(self._connection, file_id, limit)
+
+    def difference(self, outcome: Outcome) -> Difference | None:
+        return drift.difference(self._connection, outcome)
 
     def _one(self, query: str, *values: object) -> int:
         return int(self._connection.execute(query, values).fetchone()[0])
