@@ -130,13 +130,16 @@ class Faces:
         for text in _between(self._type_texts, start, end):
             self._flows.update(Flow(name, onto, loose, True) for name in _WORD.findall(text))
 
-    def _context(self, offset: int, within: Draft) -> bytes:
-        """The conditions that a place stands under, inside a definition."""
-        return b"\0".join(
-            self._without_arms(start, end)
-            for start, end in self._branches.around(offset)
-            if start > within.start or (within.parent is None and start == 0)
-        )
+    def _context(self, offset: int, within: Draft, name: str) -> bytes:
+        """The conditions that a name is bound under, inside a definition."""
+        texts = []
+        for start, end in self._branches.around(offset):
+            if start > within.start or (within.parent is None and start == 0):
+                texts.append(self._without_arms(start, end))
+                # Which branch is taken decides where the name leads.
+                for piece in _pieces(start, end, self._arms.within(start, end)):
+                    self._flow(piece, name, loose=True)
+        return b"\0".join(texts)
 
     def _without_arms(self, start: int, end: int) -> bytes:
         return self._words.between(start, end, self._arms.within(start, end))
@@ -165,7 +168,7 @@ class Faces:
         around = draft.parent.named() if draft.parent is not None else draft
         heading = self._heading(draft)
         text = self._words.between(*heading)
-        context = self._context(draft.start, around)
+        context = self._context(draft.start, around, draft.name)
         draft.face = digest_of(text, context)
         what = f"{around.descriptors} {draft.kind} {draft.overload}".encode()
         self._add(draft.name, draft.start, what, context, type_=text)
@@ -190,7 +193,7 @@ class Faces:
         for place in places:
             start, end = _innermost(self._statements, place)
             text = self._without_arms(start, end)
-            context = self._context(place, where)
+            context = self._context(place, where, name)
             if symbol:
                 self._add(name, place, where.descriptors.encode(), context, type_=text)
             else:  # no edge shows who uses it
@@ -209,7 +212,7 @@ class Faces:
         source = self._words.between(*found[0]) if found else item
         keys = self._keys_of(source)
         target = "".join(keys[-1:]).encode()
-        context = self._context(place, where)
+        context = self._context(place, where, name)
         self._add(name, place, where.descriptors.encode(), context, target, item if found else b"")
         ways = pairwise([*keys, name])
         self._flows.update(Flow(outer, inner, loose=True) for outer, inner in ways)
@@ -237,7 +240,7 @@ class Faces:
                 continue  # only the object that a method is called on has its attributes that way
             statement = _innermost(self._statements, start)
             text = self._without_arms(*statement)
-            context = self._context(start, owner)
+            context = self._context(start, owner, name)
             rest = [owner.descriptors.encode(), context, text]
             spans = _pieces(*statement, self._arms.within(*statement))
             if rests_on := self._rests_on(owner, (end, statement[1])):

@@ -191,6 +191,10 @@ FLOWS: dict[str, tuple[str, set[tuple[str, str]]]] = {
         "from ..b import c\n",
         {("src/pkg/", "src/pkg/b/"), ("src/pkg/b/", "c")},
     ),
+    "a condition": (
+        "if a.B:\n    def f(): ...\nelif c:\n    from d import e\n",
+        {("a", "f"), ("B", "f"), ("c", "f"), ("a", "e"), ("B", "e"), ("c", "e"), ("d/", "e")},
+    ),
     "a loop": ("for x in a:\n    b()\n", {("a", "x")}),
     "a context": ("with a() as x:\n    b()\n", {("a", "x")}),
 }
