@@ -165,13 +165,19 @@ class Place:
 class Daemon:
     """A running `enrichd run`."""
 
-    def __init__(self, place: Place, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        place: Place,
+        environment: Mapping[str, str] | None = None,
+        under: Sequence[str] = (),
+    ) -> None:
+        """``under`` is a command that becomes it."""
         self.place = place
         self.started_at = time.monotonic()
         with place.log.open("ab") as log:
             self._log_from = log.tell()
             self.process = subprocess.Popen(
-                [ENRICHD, "run", "--config", place.config],
+                [*under, ENRICHD, "run", "--config", place.config],
                 env=place.environment() | dict(environment or {}),
                 cwd=place.folder,
                 stdin=subprocess.DEVNULL,
@@ -275,9 +281,13 @@ class _UnixConnection(http.client.HTTPConnection):
 
 
 @contextmanager
-def running(place: Place, environment: Mapping[str, str] | None = None) -> Iterator[Daemon]:
+def running(
+    place: Place,
+    environment: Mapping[str, str] | None = None,
+    under: Sequence[str] = (),
+) -> Iterator[Daemon]:
     """A daemon that is gone at the end, with all that it started."""
-    daemon = Daemon(place, environment)
+    daemon = Daemon(place, environment, under)
     try:
         yield daemon
     finally:

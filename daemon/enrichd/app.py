@@ -20,9 +20,12 @@ from enrichd.index.run import IndexOptions
 from enrichd.indexing import Indexing
 from enrichd.lsp.states import ServerState
 from enrichd.metrics import Metrics
+from enrichd.query.answers import NOTHING, UnindexedOf
 from enrichd.query.status import DaemonInfo, ServerInfo, Status, build
+from enrichd.report import WaitReport
 from enrichd.servers import advice, profiles
 from enrichd.services import Services
+from enrichd.waiting import Waiting
 from enrichd_tracker.backoff import BackoffPolicy
 from enrichd_tracker.enrichment import EnrichmentTracker
 from enrichd_tracker.model import Lane, Workspace
@@ -84,6 +87,15 @@ class App:
             on_languages=self._serve_languages,
         )
 
+        self._waiting = Waiting(
+            store=store,
+            indexing=self.indexing,
+            enrichment=self.enrichment,
+            clock=clock,
+            servers=self.servers,
+            advice=self.advice,
+        )
+
     @classmethod
     async def open(cls, config: Config, clock: Clock, servers: Servers = Servers.ALWAYS) -> App:
         """Check what can be checked, take the database, begin to enrich what it holds."""
@@ -109,7 +121,7 @@ class App:
     async def close(self) -> None:
         """Stop asking, write what was found out, end the servers, give the database back."""
         self._stopping = True
-        await self.enrichment.stop()
+        await asyncio.gather(self.indexing.stop_watching(), self.enrichment.stop())
         await self.services.stop()
         await self.store.close()
 
@@ -118,7 +130,8 @@ class App:
     async def serve(self) -> None:
         """Be the daemon: keep every workspace indexed and enriched from now on."""
         await self.take_up_all()
-        self.services.start("reconcile", self.indexing.reconcile())
+        self.indexing.watch(self.services)
+        self.enrichment.check_for_drift(self._random.random, self.indexing.is_calm)
 
     async def take_up_all(self) -> None:
         """Take up the workspaces of the configuration and those that were added."""
@@ -241,6 +254,10 @@ class App:
     async def refresh_metrics(self) -> None:
         """Make the gauges true before they are read."""
         await self.enrichment.monitor.refresh_gauges()
+        found = [self.indexing.freshness(each) for each in self.indexing.workspaces]
+        known = [each for each in found if each is not None]
+        self.metrics.pending_changes.set(sum(each.pending_changes for each in known))
+        self.metrics.freshness_lag.set(max((each.lag_s for each in known), default=0.0))
 
     async def status(self) -> Status:
         """The document of `enrichd status --json`."""
@@ -252,9 +269,15 @@ class App:
         )
         servers = self.servers()
         now = self.clock.time()
+        freshness = {each: self.indexing.freshness(each) for each in self.indexing.workspaces}
         found = await self.store.read(
             lambda reader: build(
-                reader, daemon=daemon, servers=servers, now=now, advice=self.advice
+                reader,
+                daemon=daemon,
+                servers=servers,
+                now=now,
+                advice=self.advice,
+                freshness=freshness.get,
             )
         )
         problems = [
@@ -262,6 +285,7 @@ class App:
             for each in self.indexing.workspaces.values()
             if each.id in self.indexing.unseen
         ]
+        problems += self.indexing.watch_problems()
         if self.reload_problem:
             problems.append(f"the configuration in force is an older one: {self.reload_problem}")
         return structs.replace(found, problems=[*problems, *found.problems])
@@ -289,6 +313,15 @@ class App:
             )
             for each in self.enrichment.statuses()
         ]
+
+    def unindexed(self) -> UnindexedOf:
+        """What was touched and is not indexed yet, as of now; to be asked from any thread."""
+        found = {each: self.indexing.unindexed(each) for each in self.indexing.workspaces}
+        return lambda each: found.get(each, NOTHING)
+
+    async def wait(self, workspace: str | None, timeout_s: float) -> WaitReport:
+        """Return when the graph is current, or the time is up."""
+        return await self._waiting.wait(workspace, timeout_s)
 
     async def retry(self, symbol_ids: list[int]) -> int:
         """Try these symbols again now."""

@@ -1,32 +1,47 @@
-"""Keeps workspaces indexed: one run at a time a workspace, asked for by whoever finds a change."""
+"""Keeps workspaces indexed: one run at a time a workspace, when a burst of changes is over."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from pathlib import Path
+from posixpath import dirname
 
 import structlog
 
-from enrichd.clock import Clock
+from enrichd.clock import Clock, within
 from enrichd.enrich.service import Enrichment
+from enrichd.errors import AnswerIsNo
 from enrichd.index.run import IndexOptions, IndexRun, RunResult
+from enrichd.index.survey import Tree
 from enrichd.lsp.documents import ChangeKind
 from enrichd.metrics import Metrics
+from enrichd.news import News
+from enrichd.query.answers import Unindexed
+from enrichd.query.status import Freshness
 from enrichd.report import NoProgress, Progress
+from enrichd.services import Services
+from enrichd.watch.kept import Kept
+from enrichd.watch.watcher import Watcher
 from enrichd_tracker.errors import EnrichdError, StoreDamaged, StoreUnavailable
 from enrichd_tracker.model import JobStatus, Workspace
 from enrichd_tracker.store.port import Store
 
-RECONCILE_S = 60.0
-LOOKING_SHARE = 0.001
 _TRY_AGAIN_S = 3.0
-_CALM_S = 1.0  # between a request and its run, so that a burst of changes is one run
+_AT_ONCE = 2
+"""So many workspaces are indexed side by side: a small change need not wait for a large one."""
+_LOCK_EVERY_S = 0.1
+_STEP_MS = 80
+_STEP_EACH_MS = 20
+_MOST_STEP_MS = 400
+_SHOWN_PATHS = 3
 
 _log = structlog.get_logger()
 
 
 class Indexing:
-    """Runs, requests for runs, and the slow look at everything that finds what nobody told of."""
+    """Runs, and what leads to them: events, requests, and the slow look at everything."""
 
     def __init__(
         self,
@@ -39,82 +54,214 @@ class Indexing:
         options: Callable[[Workspace], IndexOptions],
         on_languages: Callable[[Workspace, set[str]], Awaitable[None]],
     ) -> None:
-        self.workspaces: dict[int, Workspace] = {}
+        self.news = News()
+        """Of changes that came, of looks that began and ended, of workspaces that came and went."""
         self.problems: dict[int, str] = {}
         """Why the last run over a workspace failed."""
+        self.owner = owner
+        """Who holds the leases of the jobs."""
+        self.runs = 0
+        """How many runs found something to do."""
         self._store = store
         self._enrichment = enrichment
         self._clock = clock
         self._metrics = metrics
-        self.owner = owner
-        """Who holds the leases of the jobs."""
         self._options = options
         self._on_languages = on_languages
-        self.runs = 0
-        """How many runs found something to do."""
-        self._locks: dict[int, asyncio.Lock] = {}
-        self._requested: set[int] = set()
-        self.unseen: set[int] = set()
+        self._kept: dict[int, Kept] = {}
+        self._services: Services | None = None
+
+    @property
+    def workspaces(self) -> dict[int, Workspace]:
+        """Those that are kept indexed, by id."""
+        return {key: kept.workspace for key, kept in self._kept.items()}
+
+    @property
+    def unseen(self) -> set[int]:
         """Workspaces whose files have not been looked at since they were taken up."""
-        self._new: set[int] = set()
-        """Workspaces that were taken up and not looked at since."""
-        self._looking_s = 0.0
-        """What the last looks that found nothing took together."""
-        self._request = asyncio.Event()
+        return {key for key, kept in self._kept.items() if not kept.seen}
+
+    @property
+    def at_work(self) -> bool:
+        """Whether a run is under way."""
+        return any(kept.lock.locked() for kept in self._kept.values())
+
+    @property
+    def requested(self) -> bool:
+        """Whether a run is to come that was asked for or that a change leads to."""
+        return any(kept.changes.anything for kept in self._kept.values())
+
+    def is_calm(self, workspace_id: int) -> bool:
+        """Whether the workspace has been looked at and nothing in it waits to be indexed."""
+        kept = self._kept.get(workspace_id)
+        if kept is None or not kept.seen or kept.lock.locked():
+            return False
+        return not (kept.changes.anything or kept.changes.looking or kept.changes.pending())
+
+    # Which workspaces.
+
+    def adopt(self, workspace: Workspace) -> None:
+        """Index it when that is asked for, and only then."""
+        self._keep(workspace)
 
     def take_up(self, workspace: Workspace) -> None:
         """Keep the workspace indexed from now on; look at it at once."""
-        self.workspaces[workspace.id] = workspace
-        self._new.add(workspace.id)
-        self.unseen.add(workspace.id)
-        self.request(workspace.id)
+        kept = self._keep(workspace)
+        kept.seen = False
+        kept.changes.ask(self._clock.monotonic())
+        if self._services is not None and kept.watcher is None:
+            self._watch(kept, self._services)
+        elif kept.watcher is not None:
+            kept.watcher.poke()
+        self.news.tell()
+
+    def _keep(self, workspace: Workspace) -> Kept:
+        kept = self._kept.get(workspace.id)
+        if kept is None:
+            kept = Kept(workspace, self._clock, self._options, on_news=self.news.tell)
+            self._kept[workspace.id] = kept
+        return kept
 
     async def let_go(self, workspace: Workspace) -> None:
         """Index it no more; returns when no run is under way."""
-        self.workspaces.pop(workspace.id, None)
-        self.unseen.discard(workspace.id)
+        kept = self._kept.pop(workspace.id, None)
         self.problems.pop(workspace.id, None)
-        async with self._locks.setdefault(workspace.id, asyncio.Lock()):
+        self.news.tell()
+        if kept is None:
+            return
+        if self._services is not None and kept.watcher is not None:
+            await self._services.end(_service_name(workspace))
+        async with kept.lock:
             pass
+
+    def watch(self, services: Services) -> None:
+        """Have events tell of changes from now on, in every workspace, and look now and then."""
+        self._services = services
+        for kept in self._kept.values():
+            if kept.watcher is None:
+                self._watch(kept, services)
+
+    async def stop_watching(self) -> None:
+        """No event tells of anything any more."""
+        services, self._services = self._services, None
+        if services is not None:
+            names = [_service_name(each) for each in self.workspaces.values()]
+            await asyncio.gather(*map(services.end, names))
+
+    def _watch(self, kept: Kept, services: Services) -> None:
+        kept.changes.reconciles = True
+        kept.watcher = Watcher(
+            Path(kept.workspace.root), kept, clock=self._clock, step_ms=self._step_ms
+        )
+        services.start(_service_name(kept.workspace), kept.watcher.run())
+
+    def _step_ms(self) -> int:
+        """The more folders are watched, the less often each one's events are fetched."""
+        return min(_MOST_STEP_MS, max(_STEP_MS, _STEP_EACH_MS * len(self._kept)))
+
+    # How current they are.
+
+    def freshness(self, workspace_id: int) -> Freshness | None:
+        """How far the graph may be behind the files; None for a workspace that is not kept."""
+        kept = self._kept.get(workspace_id)
+        if kept is None:
+            return None
+        now, changes = self._clock.monotonic(), kept.changes
+        looked_at = changes.looked_at
+        return Freshness(
+            pending_changes=changes.pending(),
+            lag_s=round(changes.lag_s(now), 3),
+            looked_at_s_ago=None if looked_at is None else round(now - looked_at, 3),
+            watching=changes.watching,
+        )
+
+    def unindexed(self, workspace_id: int) -> Unindexed:
+        """What of the workspace was touched and is not indexed yet, for who answers questions."""
+        kept = self._kept.get(workspace_id)
+        if kept is None:
+            return Unindexed()
+        changes = kept.changes
+        shown = [path for path, _ in zip(changes.paths(), range(_SHOWN_PATHS), strict=False)]
+        return Unindexed(changes.pending(), shown, changes.lag_s(self._clock.monotonic()))
+
+    def watch_problems(self) -> list[str]:
+        """What keeps changes from being seen at once, with what to do about it."""
+        return [
+            f"{kept.workspace.name}: {kept.watch_problem}"
+            for kept in self._kept.values()
+            if kept.watch_problem
+        ]
+
+    # Asking for runs.
 
     def request(self, workspace_id: int) -> None:
         """Something in the workspace has changed: index it soon."""
-        self._requested.add(workspace_id)
-        self._request.set()
+        if (kept := self._kept.get(workspace_id)) is not None:
+            kept.everything()
+
+    async def looked(self, workspace_id: int) -> None:
+        """Return when a look at everything that began after this call has come to its end.
+
+        Raises what it failed with, and AnswerIsNo when the workspace is let go meanwhile.
+        """
+        kept = self._kept.get(workspace_id)
+        if kept is None:
+            raise AnswerIsNo("the workspace is not indexed any more")
+        number = kept.ask()
+        while kept.ended < number:
+            if self._kept.get(workspace_id) is not kept:
+                raise AnswerIsNo(f"the workspace {kept.workspace.name} was removed meanwhile")
+            if kept.failed is not None and kept.failed[0] >= number:
+                raise kept.failed[1]
+            seen = self.news.count
+            await self.news.after(seen)
+
+    # Running.
 
     async def run(self) -> None:
-        """Serve requests for ever."""
-        while True:
-            await self._request.wait()
-            if not self._new:
-                await self._clock.sleep(_CALM_S)
-            self._new.clear()
-            self._request.clear()
-            requested, self._requested = self._requested, set()
-            for workspace_id in sorted(requested):
-                if (workspace := self.workspaces.get(workspace_id)) is not None:
-                    await self._index_quietly(workspace)
-
-    async def reconcile(self) -> None:
-        """Look at every file again and again, slowly: events may be lost, looks are not.
-
-        Looking takes no more than its small share of the time, however large the workspaces.
-        """
-        while True:
-            await self._clock.sleep(max(RECONCILE_S, self._looking_s / LOOKING_SHARE))
-            self._looking_s = 0.0
-            for workspace_id in self.workspaces:
-                self.request(workspace_id)
-
-    async def _index_quietly(self, workspace: Workspace) -> None:
+        """Serve for ever."""
         try:
-            await self.index(workspace)
+            async with asyncio.TaskGroup() as group:
+                while True:
+                    seen = self.news.count
+                    wait_s = self._start_what_is_due(group)
+                    if wait_s is None:
+                        await self.news.after(seen)
+                    else:
+                        with suppress(TimeoutError):
+                            await within(self._clock, wait_s, self.news.after(seen))
+        except BaseExceptionGroup as problems:
+            raise problems.exceptions[0] from None
+
+    def _start_what_is_due(self, group: asyncio.TaskGroup) -> float | None:
+        """Begin what there is room for; how long till the next is due, in seconds."""
+        now, wall = self._clock.monotonic(), self._clock.time()
+        room = _AT_ONCE - sum(kept.changes.looking for kept in self._kept.values())
+        waits: list[float] = []
+        for kept in sorted(self._kept.values(), key=lambda each: each.workspace.id):
+            due_at, wait_s = kept.due(now, wall, _LOCK_EVERY_S)
+            if due_at is None or room <= 0:
+                continue
+            if due_at > now:
+                waits.append(wait_s)
+                continue
+            room -= 1
+            kept.begin(now)
+            name = f"indexing {kept.workspace.name}"
+            group.create_task(self._index_quietly(kept), name=name)
+        return min(waits, default=None)
+
+    async def _index_quietly(self, kept: Kept) -> None:
+        workspace = kept.workspace
+        try:
+            result = await self._index(kept, kept.paths_to_look_at)
         except StoreDamaged:
             raise
         except EnrichdError as error:
-            if isinstance(error, StoreUnavailable):
-                await self._clock.sleep(_TRY_AGAIN_S)
-                self.request(workspace.id)
+            again_s = _TRY_AGAIN_S if isinstance(error, StoreUnavailable) else None
+            kept.fail(error, again_s)
+            if self._kept.get(workspace.id) is not kept:
+                return
             if self.problems.get(workspace.id) != error.message:
                 _log.error(
                     "indexing failed",
@@ -123,11 +270,20 @@ class Indexing:
                     error=error.message,
                 )
             self.problems[workspace.id] = error.message
+        else:
+            kept.end(found=result.job_id is not None)
+        finally:
+            self.news.tell()
 
     async def index(self, workspace: Workspace, progress: Progress | None = None) -> RunResult:
         """Index what changed, now; a run that is under way is waited for first."""
-        lock = self._locks.setdefault(workspace.id, asyncio.Lock())
-        async with lock:
+        return await self._index(self._kept[workspace.id], None, progress)
+
+    async def _index(
+        self, kept: Kept, paths: frozenset[str] | None, progress: Progress | None = None
+    ) -> RunResult:
+        workspace = kept.workspace
+        async with kept.lock:
             run = IndexRun(
                 self._store,
                 workspace,
@@ -138,27 +294,27 @@ class Indexing:
                 before_change=lambda: self._enrichment.pause(workspace.id),
             )
             try:
-                result = await run.run()
+                result = await run.run(paths, kept.tree)
             except asyncio.CancelledError:
                 self._enrichment.resume(workspace.id, run.result.forgotten, changed=True)
                 raise
             except BaseException:
-                await self._after(workspace, run.result)
+                await self._after(workspace, run.result, kept.tree)
                 raise
-            await self._after(workspace, result)
+            await self._after(workspace, result, kept.tree)
         self.problems.pop(workspace.id, None)
-        self.unseen.discard(workspace.id)
-        if result.job_id is None:
-            self._looking_s += result.seconds
+        kept.seen = True
+        kept.tree = result.tree or kept.tree
         return result
 
-    async def _after(self, workspace: Workspace, result: RunResult) -> None:
+    async def _after(self, workspace: Workspace, result: RunResult, before: Tree | None) -> None:
         if result.job_id is not None:
             self.runs += 1
             self._count(result)
             await self._enrichment.files_changed(
                 workspace.id,
                 [
+                    *_folder_changes(workspace.root, result, before),
                     *((path, ChangeKind.CREATED) for path in result.created),
                     *((path, ChangeKind.CHANGED) for path in result.changed),
                     *((path, ChangeKind.DELETED) for path in result.removed),
@@ -186,3 +342,27 @@ class Indexing:
             self._metrics.jobs_zero_files.inc()
         for kind, n in result.errors.items():
             self._metrics.indexing_errors.labels(kind).inc(n)
+
+
+def _folder_changes(
+    root: str, result: RunResult, before: Tree | None
+) -> list[tuple[str, ChangeKind]]:
+    """The folders that came and went with the files.
+
+    ty looks once whether a module is a folder, and believes it until it is told of the folder.
+    """
+    if result.tree is None:
+        return []
+    there = result.tree.folders
+    if before is not None:
+        created, gone = there - before.folders, before.folders - there
+    else:
+        created, gone = there & {dirname(path) for path in result.created}, frozenset[str]()
+    return [
+        *((path, ChangeKind.DELETED) for path in sorted(gone) if not Path(root, path).is_dir()),
+        *((path, ChangeKind.CREATED) for path in sorted(created)),
+    ]
+
+
+def _service_name(workspace: Workspace) -> str:
+    return f"watch {workspace.name}"

@@ -14,6 +14,7 @@ from enrichd.index.languages import languages
 from enrichd.index.run import RunResult
 from enrichd.lsp.states import ServerState
 from enrichd.report import IndexReport, Progress
+from enrichd.waiting import why_it_waits, why_skipped
 from enrichd_tracker.model import Workspace
 from enrichd_tracker.store.port import WorkspaceCounts
 
@@ -55,7 +56,7 @@ class _Once:
         started = self._clock.monotonic()
         app = self._app
         workspace = await app.register(path, None)
-        app.indexing.workspaces[workspace.id] = workspace
+        app.indexing.adopt(workspace)
         result = await app.indexing.index(workspace, self._progress)
         indexed = self._clock.monotonic()
         late = False
@@ -118,8 +119,8 @@ class _Once:
     async def _until_settled(self, workspace: Workspace, total: int) -> None:
         enrichment = self._app.enrichment
         told = ""
+        seen = enrichment.progress.count
         while not await enrichment.settled(workspace.id):
-            enrichment.progress.clear()
             self._progress.advance(total - await self._waiting(workspace), total)
             if (text := self._what_is_waited_for()) != told:
                 told = text
@@ -127,7 +128,8 @@ class _Once:
                     self._progress.message(text)
             await self._clock.sleep(_LOOK_EVERY_S)
             with suppress(TimeoutError):
-                await within(self._clock, 1.0, enrichment.progress.wait())
+                await within(self._clock, 1.0, enrichment.progress.after(seen))
+            seen = enrichment.progress.count
         self._progress.advance(total, total)
 
     async def _waiting(self, workspace: Workspace) -> int:
@@ -159,34 +161,12 @@ class _Once:
         for language, orphans in waiting.items():
             if not orphans:
                 continue
-            server = servers.get(language)
             if not enrich:
                 found.append(f"{language}: {orphans} symbols were not enriched, as asked for")
-            elif server is None:
-                found.append(
-                    f"{language}: {orphans} symbols wait, no server is configured for it; "
-                    f'name one in [enrich.servers] {language} = "..."'
-                )
-            elif server.state == ServerState.UNAVAILABLE:
-                found.append(
-                    f"{language}: {orphans} symbols wait, {server.name} is not installed; "
-                    f"install it: {server.install_hint}"
-                )
-            elif server.state == ServerState.BACKING_OFF and not late:
-                found.append(
-                    f"{language}: {orphans} symbols wait, {server.name} does not stay up: "
-                    f"{server.last_error}; mend it and run this again"
-                )
-            elif late:
-                found.append(
-                    f"{language}: {orphans} symbols still wait, the time was up "
-                    f"({server.name} is {server.state}); run it again or raise --timeout"
-                )
+            elif told := why_it_waits(language, orphans, servers.get(language), late=late):
+                found.append(told)
         if counts.skipped:
-            found.append(
-                f"{counts.skipped} symbols failed for good; "
-                "`enrichd failures --state skipped` says why, `enrichd retry --all` tries again"
-            )
+            found.append(why_skipped(counts.skipped))
         return found
 
 

@@ -1,4 +1,4 @@
-"""How an indexing run tells of itself: its progress while it goes on, its report at the end."""
+"""How work tells of itself: its progress while it goes on, its report at the end."""
 
 from __future__ import annotations
 
@@ -73,3 +73,30 @@ class IndexReport(Struct, frozen=True, kw_only=True):
     problems: list[str]
     """Why it is not complete, one sentence each, with what to do about it."""
     job: Job | None
+
+
+class WorkspaceWait(Struct, frozen=True, kw_only=True):
+    """How one workspace stands when the waiting ends."""
+
+    name: str
+    current: bool
+    """All changes are indexed, and every symbol that can be asked about has its answers."""
+    pending_changes: int
+    orphans: int
+    backing_off: int
+    skipped: int
+
+
+class WaitReport(Struct, frozen=True, kw_only=True):
+    """What `enrichd wait` came to."""
+
+    schema_version: int = 1
+    current: bool
+    """Everything is as far as it can be just now."""
+    complete: bool
+    """And nothing is left to find out, and nothing failed for good."""
+    timed_out: bool
+    seconds: float
+    workspaces: list[WorkspaceWait]
+    problems: list[str]
+    """Why it is not complete, one sentence each, with what to do about it."""

@@ -7,7 +7,6 @@ import signal
 from pathlib import Path
 from typing import Any
 
-import pytest
 from tests.acceptance.conftest import Indexed
 from tests.running import Daemon, Place, pygls_server, running, write_tree
 

@@ -18,6 +18,7 @@ PROMISED = {
     "index",
     "run",
     "status",
+    "wait",
     "symbols",
     "callers",
     "callees",

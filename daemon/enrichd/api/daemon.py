@@ -7,7 +7,9 @@ from typing import Protocol
 
 from enrichd.clock import Clock
 from enrichd.metrics import Metrics
+from enrichd.query.answers import UnindexedOf
 from enrichd.query.status import Status
+from enrichd.report import WaitReport
 from enrichd_tracker.model import Workspace
 from enrichd_tracker.store.port import Store
 
@@ -31,6 +33,14 @@ class Daemon(Protocol):
 
     def advice(self, language: str) -> str:
         """What a person can do about a language whose server is missing, or nothing."""
+        ...
+
+    def unindexed(self) -> UnindexedOf:
+        """What was touched and is not indexed yet, as of now; to be asked from any thread."""
+        ...
+
+    async def wait(self, workspace: str | None, timeout_s: float) -> WaitReport:
+        """Return when the graph is current, or the time is up; raises AnswerIsNo for a bad name."""
         ...
 
     def health(self) -> list[str]:

@@ -11,7 +11,7 @@ from msgspec import Struct
 from enrichd.api.answers import answer
 from enrichd.api.daemon import Daemon
 from enrichd.api.parameters import Limit, Text, from_query
-from enrichd.query.answers import Advice
+from enrichd.query.answers import Advice, UnindexedOf
 from enrichd.query.edges import callees, callers, references
 from enrichd.query.explain import ExplainAnswer, explain
 from enrichd.query.select import Selected, select
@@ -40,7 +40,13 @@ class Question(Protocol):
     """One of the functions of ``enrichd.query`` that are asked about a symbol."""
 
     def __call__(
-        self, reader: Reader, selected: Selected, *, now: float, advice: Advice
+        self,
+        reader: Reader,
+        selected: Selected,
+        *,
+        now: float,
+        advice: Advice,
+        unindexed: UnindexedOf,
     ) -> object: ...
 
 
@@ -62,7 +68,7 @@ class GraphRoutes:
 
     async def _symbols(self, request: web.Request) -> web.Response:
         wanted = from_query(request, SymbolQuery)
-        now = self._daemon.clock.time()
+        now, unindexed = self._daemon.clock.time(), self._daemon.unindexed()
         found = await self._daemon.store.read(
             lambda reader: symbols(
                 reader,
@@ -72,24 +78,38 @@ class GraphRoutes:
                 path=wanted.path,
                 workspace=wanted.workspace,
                 limit=wanted.limit,
+                unindexed=unindexed,
             )
         )
         return answer(found)
 
     def _explain(
-        self, reader: Reader, selected: Selected, *, now: float, advice: Advice
+        self,
+        reader: Reader,
+        selected: Selected,
+        *,
+        now: float,
+        advice: Advice,
+        unindexed: UnindexedOf,
     ) -> ExplainAnswer:
+        del unindexed  # it is about one symbol, whose file is looked at
         most = self._daemon.max_attempts
         return explain(reader, selected, now=now, max_attempts=most, advice=advice)
 
     def _about(self, question: Question) -> Callable[[web.Request], Awaitable[web.Response]]:
         async def handler(request: web.Request) -> web.Response:
             wanted = from_query(request, AboutSymbol)
-            now = self._daemon.clock.time()
+            now, unindexed = self._daemon.clock.time(), self._daemon.unindexed()
 
             def ask(reader: Reader) -> object:
                 selected = select(reader, wanted.symbol, workspace=wanted.workspace)
-                return question(reader, selected, now=now, advice=self._daemon.advice)
+                return question(
+                    reader,
+                    selected,
+                    now=now,
+                    advice=self._daemon.advice,
+                    unindexed=unindexed,
+                )
 
             return answer(await self._daemon.store.read(ask))
 

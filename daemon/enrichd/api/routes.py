@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from http import HTTPStatus
 from pathlib import Path
@@ -14,12 +15,14 @@ from prometheus_client.exposition import choose_encoder
 from enrichd.api.answers import answer
 from enrichd.api.daemon import Daemon
 from enrichd.api.parameters import Limit, Text, from_body, from_query
+from enrichd.errors import DaemonUnreachable
 from enrichd.query.failures import FailureState, failures
 from enrichd.query.select import chosen, select
 from enrichd.settings import WORKSPACE_NAME
 from enrichd_tracker.model import Workspace
 from enrichd_tracker.store.port import Reader
 
+_MOST_WAIT_S = 86_400.0
 _MOST_OFFSET = 2**63 - 1  # what a database can count to
 
 
@@ -55,6 +58,13 @@ class Retry(Struct, frozen=True, forbid_unknown_fields=True):
         return [each.symbol_id for each in reader.failures(workspace)]
 
 
+class Wait(Struct, frozen=True, forbid_unknown_fields=True):
+    """For which workspace, and how many seconds at most."""
+
+    workspace: Text | None = None
+    timeout: Annotated[float, Meta(gt=0, le=_MOST_WAIT_S)] = 60.0
+
+
 class NewWorkspace(Struct, frozen=True, forbid_unknown_fields=True):
     """A folder to index; the daemon's working directory is nobody's business."""
 
@@ -80,10 +90,18 @@ class WorkspaceDocument(Struct, frozen=True):
 
 
 class DaemonRoutes:
-    """The handlers, around the daemon that they ask."""
+    """The handlers, around the daemon that they ask.
+
+    A client that goes away cancels its handler; what changes something goes on to its end.
+    """
 
     def __init__(self, daemon: Daemon) -> None:
         self._daemon = daemon
+        self._stopping = asyncio.Event()
+
+    async def stop(self) -> None:
+        """Those who wait are told that there is nothing to wait for any more."""
+        self._stopping.set()
 
     def table(self) -> Iterable[web.RouteDef]:
         """Method, path and handler of each."""
@@ -92,6 +110,8 @@ class DaemonRoutes:
             web.get("/readyz", self._readyz),
             web.get("/metrics", self._metrics),
             web.get("/api/v1/status", self._status),
+            web.get("/api/v1/wait", self._wait),
+            web.get("/api/v1/unindexed", self._unindexed),
             web.get("/api/v1/enrichment/failures", self._failures),
             web.post("/api/v1/enrichment/retry", self._retry),
             web.get("/api/v1/workspaces", self._workspaces),
@@ -117,6 +137,25 @@ class DaemonRoutes:
     async def _status(self, _: web.Request) -> web.Response:
         return answer(await self._daemon.status())
 
+    async def _unindexed(self, _: web.Request) -> web.Response:
+        unindexed = self._daemon.unindexed()
+        workspaces = await self._daemon.store.read(lambda reader: reader.workspaces())
+        return answer({"workspaces": {each.name: unindexed(each.id) for each in workspaces}})
+
+    async def _wait(self, request: web.Request) -> web.Response:
+        wanted = from_query(request, Wait)
+        waiting = asyncio.ensure_future(self._daemon.wait(wanted.workspace, wanted.timeout))
+        stopping = asyncio.ensure_future(self._stopping.wait())
+        try:
+            await asyncio.wait({waiting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if waiting.done():
+                return answer(waiting.result())
+            raise DaemonUnreachable("the daemon is stopping")
+        finally:
+            for each in (waiting, stopping):
+                each.cancel()
+            await asyncio.gather(waiting, stopping, return_exceptions=True)
+
     async def _failures(self, request: web.Request) -> web.Response:
         wanted = from_query(request, FailuresPage)
         found = await self._daemon.store.read(
@@ -133,7 +172,7 @@ class DaemonRoutes:
     async def _retry(self, request: web.Request) -> web.Response:
         wanted = await from_body(request, Retry)
         symbol_ids = await self._daemon.store.read(wanted.symbol_ids)
-        return answer({"retried": await self._daemon.retry(symbol_ids)})
+        return answer({"retried": await asyncio.shield(self._daemon.retry(symbol_ids))})
 
     async def _workspaces(self, _: web.Request) -> web.Response:
         workspaces = await self._daemon.store.read(lambda reader: reader.workspaces())
@@ -141,11 +180,11 @@ class DaemonRoutes:
 
     async def _add_workspace(self, request: web.Request) -> web.Response:
         new = await from_body(request, NewWorkspace)
-        workspace = await self._daemon.add_workspace(Path(new.root), new.name)
+        workspace = await asyncio.shield(self._daemon.add_workspace(Path(new.root), new.name))
         return answer(WorkspaceDocument.of(workspace), HTTPStatus.CREATED)
 
     async def _remove_workspace(self, request: web.Request) -> web.Response:
-        await self._daemon.remove_workspace(request.match_info["name"])
+        await asyncio.shield(self._daemon.remove_workspace(request.match_info["name"]))
         return web.Response(status=HTTPStatus.NO_CONTENT)
 
 

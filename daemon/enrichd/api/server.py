@@ -92,11 +92,18 @@ class ApiServer:
         app = web.Application(
             middlewares=[explain_errors, gate.middleware()], client_max_size=MAX_BODY_BYTES
         )
-        app.add_routes([*DaemonRoutes(self._daemon).table(), *GraphRoutes(self._daemon).table()])
+        about_itself = DaemonRoutes(self._daemon)
+        app.add_routes([*about_itself.table(), *GraphRoutes(self._daemon).table()])
+
+        async def stop(_: web.Application) -> None:
+            await about_itself.stop()
+
+        app.on_shutdown.append(stop)
         app.on_response_prepare.append(_add_headers)
         return web.AppRunner(
             app,
             access_log=None,
+            handler_cancellation=True,
             keepalive_timeout=_IDLE_TIMEOUT_S,
             lingering_time=_LINGER_S,
             logger=_logger(),

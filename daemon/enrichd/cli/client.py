@@ -8,7 +8,7 @@ import socket
 import struct
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from enrichd.errors import (
@@ -19,7 +19,11 @@ from enrichd.errors import (
     UsageError,
 )
 
+if TYPE_CHECKING:
+    from enrichd.query.answers import Unindexed
+
 TIMEOUT_S = 30.0
+_QUICK_S = 1.0
 _PEER = struct.Struct("iII")  # pid, uid, gid: struct ucred of unix(7)
 
 
@@ -94,6 +98,19 @@ class DaemonClient:
         if response.status >= HTTPStatus.BAD_REQUEST:
             raise _refusal(HTTPStatus(response.status), content)
         return content
+
+
+def unindexed(socket: Path, pid: int) -> dict[str, Unindexed]:
+    """What was touched and is not indexed yet, by workspace; nothing from who does not answer."""
+    import msgspec  # noqa: PLC0415
+
+    from enrichd.query.answers import Unindexed  # noqa: PLC0415
+
+    try:
+        body = DaemonClient(socket, pid, timeout_s=_QUICK_S).get("/api/v1/unindexed")
+        return msgspec.json.decode(body, type=dict[str, dict[str, Unindexed]])["workspaces"]
+    except (EnrichdError, msgspec.MsgspecError):
+        return {}  # an `enrichd index` has no door
 
 
 def _refusal(status: HTTPStatus, content: bytes) -> EnrichdError:

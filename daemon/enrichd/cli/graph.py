@@ -51,6 +51,7 @@ def symbols(
             path=path,
             workspace=invocation.workspace,
             limit=limit,
+            unindexed=invocation.unindexed(reader),
         )
     if invocation.as_json:
         print_json(answer)
@@ -122,7 +123,13 @@ def _ask(invocation: Invocation, text: str, question: str, noun: str) -> None:
     ask: Callable[..., EdgeAnswer] = getattr(edges, question)
     with reading(invocation.database) as reader:
         selected = select(reader, text, workspace=invocation.workspace, folder=Path.cwd())
-        answer = ask(reader, selected, now=now, advice=invocation.advice)
+        answer = ask(
+            reader,
+            selected,
+            now=now,
+            advice=invocation.advice,
+            unindexed=invocation.unindexed(reader),
+        )
     if invocation.as_json:
         print_json(answer)
         return

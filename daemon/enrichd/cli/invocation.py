@@ -12,7 +12,8 @@ import click
 
 if TYPE_CHECKING:
     from enrichd.config import Config
-    from enrichd.query.answers import Advice
+    from enrichd.query.answers import Advice, UnindexedOf
+    from enrichd_tracker.store.port import Reader
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -69,6 +70,17 @@ class Invocation:
             return advice(self.config, language)
 
         return advice
+
+    def unindexed(self, reader: Reader) -> UnindexedOf:
+        """What the daemon that has the database knows to be touched; nothing where none is."""
+        from enrichd.cli.client import unindexed  # noqa: PLC0415
+        from enrichd.query.answers import NOTHING  # noqa: PLC0415
+        from enrichd_tracker.store.connection import holder  # noqa: PLC0415
+
+        pid = holder(self.database)
+        by_name = {} if pid is None else unindexed(self.config.daemon.socket, pid)
+        found = {each.id: by_name.get(each.name, NOTHING) for each in reader.workspaces()}
+        return lambda workspace_id: found.get(workspace_id, NOTHING)
 
     def tell(self, text: str) -> None:
         """A message for the person, unless they want none."""

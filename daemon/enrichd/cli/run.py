@@ -46,24 +46,44 @@ def run(invocation: Invocation) -> int:
     type=click.FloatRange(min=0, min_open=True),
     help="Stop after S seconds, with what is known by then.",
 )
+@click.option(
+    "--changed-only",
+    is_flag=True,
+    help="Take up what changed since the last run; make no first index. A daemon may be running.",
+)
 @json_option
 @database_options
 @click.pass_obj
-def index(invocation: Invocation, path: Path, no_enrich: bool, timeout: float | None) -> int:
+def index(
+    invocation: Invocation,
+    path: Path,
+    no_enrich: bool,
+    timeout: float | None,
+    changed_only: bool,
+) -> int:
     """Index a folder and enrich it until it is settled.
 
-    Exit 0: the graph is complete. Exit 1: it is not, and why not, and what to do.
+    Exit 0: the graph is complete. Exit 1: it is not, and why not, and what to do. Files that did
+    not change since the last run are not read again. Where a daemon keeps the folder indexed,
+    --changed-only has it look at once, and waits for it as `enrichd wait` does.
 
     \b
     Examples:
       enrichd index .
       enrichd index ~/src/flask --db flask.db --timeout 60
       enrichd index . --no-enrich --json
+      enrichd index . --changed-only
     """
     from enrichd.cli.progress import progress_for  # noqa: PLC0415
     from enrichd.cli.workspaces import existing_folder  # noqa: PLC0415
 
     folder = existing_folder(path)
+    if changed_only:
+        from enrichd.cli.changed import waited_for_daemon  # noqa: PLC0415
+
+        code = waited_for_daemon(invocation, folder, no_enrich=no_enrich, timeout_s=timeout)
+        if code is not None:
+            return code
     config = invocation.config
     from enrichd import logs  # noqa: PLC0415
     from enrichd.once import run_index  # noqa: PLC0415

@@ -13,7 +13,7 @@ from enrichd.cli.text import by_kind, print_json, table
 from enrichd.errors import EnrichdError
 
 if TYPE_CHECKING:
-    from enrichd.query.status import ServerInfo, Status, WorkspaceStatus
+    from enrichd.query.status import Freshness, ServerInfo, Status, WorkspaceStatus
 
 _EVERY_S = 2.0
 _DAEMON_TIMEOUT_S = 3.0
@@ -117,6 +117,8 @@ def _workspace(one: WorkspaceStatus, now: float) -> list[str]:
     when = "its first run has not ended"
     if one.indexed_at is not None:
         when = f"indexed {duration(now - one.indexed_at.timestamp())} ago"
+    if one.freshness is not None and one.indexed_at is not None:
+        when += f", {_freshness(one.freshness)}"
     orphans = f"{one.orphans:,}"
     if one.backing_off:
         orphans += f" ({one.backing_off:,} backing off)"
@@ -137,6 +139,19 @@ def _workspace(one: WorkspaceStatus, now: float) -> list[str]:
     if one.errors:
         rows.append(["errors", by_kind(one.errors)])
     return [f"{click.style(one.name, bold=True)}  {one.root}  ({when})", table(rows)]
+
+
+def _freshness(found: Freshness) -> str:
+    from enrichd.query.answers import counted, duration  # noqa: PLC0415
+
+    if found.pending_changes:
+        waiting = counted(found.pending_changes, "change")
+        return f"{waiting} not indexed yet, the oldest for {found.lag_s:.1f} s"
+    if found.watching == "events":
+        return "current"
+    if found.looked_at_s_ago is None:
+        return "not looked at yet"
+    return f"looked at {duration(found.looked_at_s_ago)} ago"
 
 
 def _server(server: ServerInfo) -> list[str]:

@@ -31,7 +31,7 @@ NEVER_ENTERED = frozenset(
     }
 )
 """Folders that hold no source of the project, under git or not."""
-_IGNORE_FILE = ".gitignore"
+IGNORE_FILE = ".gitignore"
 _MAX_IGNORE_BYTES = 1024 * 1024
 
 
@@ -72,7 +72,7 @@ def list_by_rules(root: str, below: str, wanted: Callable[[str], bool]) -> RuleL
             listing.ignored += 1
             continue
         base = f"{folder}/" if folder else ""
-        if _IGNORE_FILE in names and (spec := _read_rules(root, base)) is not None:
+        if IGNORE_FILE in names and (spec := _read_rules(root, base)) is not None:
             rules = (*rules, (len(base), spec))
         for entry in found:
             path = base + entry.name
@@ -88,6 +88,20 @@ def list_by_rules(root: str, below: str, wanted: Callable[[str], bool]) -> RuleL
     return listing
 
 
+def is_ignored(root: str, path: str) -> bool:
+    """Whether an ignore file between the root and a file, in a folder that is not ignored, says so.
+
+    Both without links; ``path`` is relative to the root.
+    """
+    rules: _Rules = ()
+    parts = path.split("/")
+    for depth in range(len(parts)):
+        base = "".join(f"{part}/" for part in parts[:depth])
+        if (spec := _read_rules(root, base)) is not None:
+            rules = (*rules, (len(base), spec))
+    return _is_ignored(rules, path)
+
+
 def _is_ignored(rules: _Rules, path: str) -> bool:
     """Whether the nearest ignore file with an opinion says so."""
     for base_length, spec in reversed(rules):
@@ -100,7 +114,7 @@ def _is_ignored(rules: _Rules, path: str) -> bool:
 def _read_rules(root: str, base: str) -> GitIgnoreSpec | None:
     try:
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
-        with open(os.open(os.path.join(root, base + _IGNORE_FILE), flags), "rb") as file:  # noqa: PTH118, PTH123
+        with open(os.open(os.path.join(root, base + IGNORE_FILE), flags), "rb") as file:  # noqa: PTH118, PTH123
             text = file.read(_MAX_IGNORE_BYTES).decode("utf-8", "surrogateescape")
         return GitIgnoreSpec.from_lines(text.splitlines())
     except (OSError, ValueError):

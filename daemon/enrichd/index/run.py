@@ -1,29 +1,24 @@
-"""One indexing run over a workspace: walk, parse what changed, store it; tell of it as a job."""
+"""One indexing run over a workspace: look, parse what changed, store it; tell of it as a job."""
 
 from __future__ import annotations
 
 import asyncio
-import os
 import uuid
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import aclosing
-from dataclasses import replace
-from pathlib import Path
 
 from msgspec import Struct, field
 
 from enrichd.clock import Clock
-from enrichd.index.indexer import Plan, plan
-from enrichd.index.languages import languages, suffixes
-from enrichd.index.naming import module_name, package_folders
-from enrichd.index.parse import NOT_READ, ParseRequest
+from enrichd.index.languages import languages
+from enrichd.index.naming import module_name
+from enrichd.index.parse import ParseRequest
 from enrichd.index.pool import ParserPool
-from enrichd.index.walk import Walk, walk
+from enrichd.index.survey import Survey, Tree, survey, survey_at
 from enrichd.report import Progress
 from enrichd_tracker.errors import EnrichdError, StoreUnavailable
 from enrichd_tracker.jobs import JobResult, conclude
-from enrichd_tracker.model import JobStatus, KnownFile, ParsedFile, ParseStatus, Stage, Workspace
+from enrichd_tracker.model import JobStatus, ParsedFile, ParseStatus, Stage, Workspace
 from enrichd_tracker.store.port import Store
 
 _REPORT_EVERY_S = 1.0
@@ -59,6 +54,8 @@ class RunResult(Struct):
     problems: list[str] = field(default_factory=list)
     error: str | None = None
     seconds: float = 0.0
+    tree: Tree | None = None
+    """What is known of the folders now; None where only some paths were looked at."""
 
     @property
     def nothing_to_do(self) -> bool:
@@ -91,71 +88,73 @@ class IndexRun:
         """What the run has come to so far."""
         self._reported_at = 0.0
 
-    async def run(self) -> RunResult:
-        """Index what changed. Raises what the walk raises: there is no job without a root."""
+    async def run(
+        self, paths: Collection[str] | None = None, tree: Tree | None = None
+    ) -> RunResult:
+        """Index what changed. Raises what the look raises: there is no job without a root.
+
+        With ``paths``, and the ``tree`` of an earlier run over everything, only these are looked
+        at where that is enough.
+        """
         started = self._clock.monotonic()
         result = self.result
         self._progress.stage("analyzing", None)
-        walked = await asyncio.to_thread(self._walk)
-        known = await self._store.read(lambda reader: reader.files(self._workspace.id))
-        first = await self._store.read(
-            lambda reader: reader.counts(self._workspace.id).indexed_at is None
-        )
-        todo = plan(walked.files, known, max_file_bytes=self._options.max_file_bytes)
-        hopeless = {each.path for each in todo.changed if self._is_hopeless(known.get(each.path))}
-        todo = replace(todo, changed=[each for each in todo.changed if each.path not in hopeless])
-        result.files = len(walked.files)
-        result.languages = Counter(file.language for file in walked.files)
-        result.problems = [f"{path}: {failure.message}" for path, failure in walked.problems]
+        first = await self._store.read(lambda reader: reader.indexed_at(self._workspace.id) is None)
+        found = await self._survey(None if first else paths, tree)
+        todo = found.todo
+        result.files = found.files
+        result.languages = found.languages
+        result.tree = found.tree
+        result.problems = [f"{path}: {failure.message}" for path, failure in found.problems]
         if first or todo.changed or todo.removed:
-            result.created = [each.path for each in todo.changed if each.path not in known]
-            result.changed = [each.path for each in todo.changed if each.path in known]
+            paths_now = [each.path for each in todo.changed]
+            result.created = [path for path in paths_now if path not in found.known]
+            result.changed = [path for path in paths_now if path in found.known]
             result.removed = todo.removed
-            await self._as_job(todo, walked, kind="full" if first else "incremental")
+            await self._as_job(found, kind="full" if first else "incremental")
         result.seconds = self._clock.monotonic() - started
         return result
 
-    def _walk(self) -> Walk:
-        return walk(
-            Path(self._workspace.root),
-            exclude=self._options.exclude,
-            languages=suffixes(),
+    async def _survey(self, paths: Collection[str] | None, tree: Tree | None) -> Survey:
+        exclude, max_file_bytes = self._options.exclude, self._options.max_file_bytes
+        found = None
+        if paths is not None and tree is not None:
+            found = await survey_at(
+                self._store,
+                self._workspace,
+                paths,
+                tree,
+                exclude=exclude,
+                max_file_bytes=max_file_bytes,
+            )
+        return found or await survey(
+            self._store, self._workspace, exclude=exclude, max_file_bytes=max_file_bytes
         )
 
-    def _is_hopeless(self, before: KnownFile | None) -> bool:
-        """Whether the file could not be opened the last time, and could not be now."""
-        return (
-            before is not None
-            and before.status is ParseStatus.ERROR
-            and before.stat == NOT_READ
-            and not os.access(f"{self._workspace.root}/{before.path}", os.R_OK)
-        )
-
-    def _requests(self, todo: Plan, walked: Walk) -> list[ParseRequest]:
-        paths = [file.path for file in walked.files]
+    def _requests(self, found: Survey) -> list[ParseRequest]:
         packages = {
-            language.name: (language.package_files, package_folders(paths, language.package_files))
+            language.name: (language.package_files, found.packages[language.name])
             for language in languages().values()
         }
         return [
             ParseRequest(
-                root=walked.root,
+                root=found.root,
                 path=file.path,
                 language=file.language,
                 module=module_name(file.path, *packages[file.language]),
                 max_file_bytes=self._options.max_file_bytes,
                 size=file.stat.size,
             )
-            for file in todo.changed
+            for file in found.todo.changed
         ]
 
-    async def _as_job(self, todo: Plan, walked: Walk, *, kind: str) -> None:
-        result = self.result
+    async def _as_job(self, found: Survey, *, kind: str) -> None:
+        result, todo = self.result, found.todo
         result.job_id = uuid.uuid4().hex
         await self._store.begin_job(result.job_id, self._workspace.id, kind, owner=self._owner)
         status = JobStatus.FAILED
         try:
-            await self._index(todo, walked)
+            await self._index(found)
             status = JobStatus.COMPLETED
         except EnrichdError as error:
             result.error = error.message
@@ -191,14 +190,14 @@ class IndexRun:
                 await self._clock.sleep(_END_AGAIN_S)
         return await self._store.end_job(job_id, end)
 
-    async def _index(self, todo: Plan, walked: Walk) -> None:
+    async def _index(self, found: Survey) -> None:
         self._before_change()
-        total = len(todo.changed)
+        total = len(found.todo.changed)
         self._progress.stage("parsing", total)
         await self._report(Stage.PARSING, 0, total, force=True)
         await self._keep([], self.result.removed)
         done = 0
-        wanted = self._requests(todo, walked)
+        wanted = self._requests(found)
         async with (
             ParserPool(self._options.parse_processes) as pool,
             aclosing(pool.parse(wanted)) as batches,

@@ -16,14 +16,11 @@ from enrichd.index.indexer import Plan, plan
 from enrichd.index.languages import languages, suffixes
 from enrichd.index.naming import package_folders
 from enrichd.index.parse import NOT_READ
-from enrichd.index.walk import Walk, look_at, walk
+from enrichd.index.walk import look_at, walk
 from enrichd_tracker.model import Failure, KnownFile, ParseStatus, Workspace
 from enrichd_tracker.store.port import Reader, Store
 
 _MOST_GIT_CALLS = 8
-
-Packages = Mapping[str, Collection[str]]
-"""Folders that are packages, by language."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +46,8 @@ class Survey:
     """How many there are to be indexed, in the whole workspace."""
     languages: dict[str, int]
     problems: list[tuple[str, Failure]]
+    known: frozenset[str]
+    """Paths that are known already, of those that were looked at."""
     tree: Tree | None
     """Only of a look at everything."""
 
@@ -72,6 +71,7 @@ async def survey(
         files=len(walked.files),
         languages=Counter(file.language for file in walked.files),
         problems=walked.problems,
+        known=frozenset(known),
         tree=Tree(_folders(paths), walked.by_git),
     )
 
@@ -92,7 +92,7 @@ async def survey_at(
     """
     if any(path in tree.folders or not _in_known_folder(path, tree) for path in paths):
         return None
-    known = await store.read(lambda reader: _known(reader, workspace.id, paths))
+    known = await store.read(lambda reader: _files(reader, workspace.id, paths))
     unknown = [path for path in paths if path not in known]
     listed = await asyncio.to_thread(_listed, workspace.root, unknown, tree)
     if listed is None:
@@ -111,16 +111,17 @@ async def survey_at(
     packages, counts = await store.read(
         lambda reader: (_packages(reader, workspace.id, todo), reader.languages(workspace.id))
     )
-    counts = Counter(counts)
-    counts.update(file.language for file in todo.changed if file.path not in known)
-    counts.subtract(known[path].language for path in todo.removed)
+    counted = Counter(counts)
+    counted.update(file.language for file in todo.changed if file.path not in known)
+    counted.subtract(known[path].language for path in todo.removed)
     return Survey(
         root=walked.root,
         todo=todo,
         packages=packages,
-        files=counts.total(),
-        languages=+counts,
+        files=counted.total(),
+        languages=+counted,
         problems=walked.problems,
+        known=frozenset(known),
         tree=None,
     )
 
@@ -140,7 +141,7 @@ def _in_known_folder(path: str, tree: Tree) -> bool:
     return not folder or folder in tree.folders
 
 
-def _known(reader: Reader, workspace_id: int, paths: Collection[str]) -> dict[str, KnownFile]:
+def _files(reader: Reader, workspace_id: int, paths: Collection[str]) -> dict[str, KnownFile]:
     found = (reader.file(workspace_id, path) for path in paths)
     return {file.path: file for file in found if file is not None}
 

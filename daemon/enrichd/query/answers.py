@@ -25,6 +25,28 @@ def no_advice(language: str) -> str:
     return ""
 
 
+class Unindexed(Struct, frozen=True):
+    """Files of a workspace that were touched and are not in the graph as they are now."""
+
+    count: int = 0
+    paths: list[str] = []
+    """The first few, relative to the root."""
+    lag_s: float = 0.0
+    """How long the oldest waits."""
+
+
+NOTHING = Unindexed()
+
+UnindexedOf = Callable[[int], Unindexed]
+"""Given a workspace's id."""
+
+
+def all_indexed(workspace_id: int) -> Unindexed:
+    """What to answer where nobody watches."""
+    del workspace_id
+    return NOTHING
+
+
 class SymbolView(Struct, frozen=True):
     """A symbol as it is shown; what lies outside the workspace has a package and no place."""
 

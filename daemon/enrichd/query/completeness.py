@@ -13,7 +13,16 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from enrichd.query.answers import Advice, counted, duration, listed, moment_or_none, no_advice
+from enrichd.query.answers import (
+    Advice,
+    UnindexedOf,
+    all_indexed,
+    counted,
+    duration,
+    listed,
+    moment_or_none,
+    no_advice,
+)
 from enrichd.query.disk import Drift, drifted
 from enrichd.query.select import Selected
 from enrichd_tracker.enrichment import FailureRecord
@@ -134,6 +143,7 @@ def of_inward(
     *,
     now: float,
     advice: Advice = no_advice,
+    unindexed: UnindexedOf = all_indexed,
     relations: Iterable[str] = (),
 ) -> Completeness:
     """Of what points at the symbols: callers, references.
@@ -161,6 +171,7 @@ def of_inward(
     _judge_run(reader, workspace, findings)
     _judge_parsing(reader, workspace, findings)
     _judge_disk(reader, workspace, findings)
+    _judge_unindexed(workspace, unindexed, findings)
     for edge in edges:
         findings.rests_on(edge.at, edge.server, edge.version)
     if (last := reader.last_answer(names, workspace.id)) is not None:
@@ -170,13 +181,20 @@ def of_inward(
     return findings.conclude()
 
 
-def of_symbols(reader: Reader, workspaces: Iterable[Workspace], *, now: float) -> Completeness:
+def of_symbols(
+    reader: Reader,
+    workspaces: Iterable[Workspace],
+    *,
+    now: float,
+    unindexed: UnindexedOf = all_indexed,
+) -> Completeness:
     """Of which symbols there are: that hangs on the files alone."""
     findings = _Findings(now)
     for workspace in workspaces:
         _judge_run(reader, workspace, findings)
         _judge_parsing(reader, workspace, findings)
         _judge_disk(reader, workspace, findings)
+        _judge_unindexed(workspace, unindexed, findings)
         if (indexed_at := reader.indexed_at(workspace.id)) is not None:
             findings.rests_on(indexed_at, _SYNTAX, "")
     return findings.conclude()
@@ -299,6 +317,20 @@ def _judge_disk(
             findings.add(
                 Level.STALE, f"{counted(len(names), 'file')} {words} since ({listed(names)})"
             )
+
+
+def _judge_unindexed(workspace: Workspace, unindexed: UnindexedOf, findings: _Findings) -> None:
+    """A file that waits may hold another use, or be a new one that nobody knows of."""
+    waiting = unindexed(workspace.id)
+    if waiting.count:
+        names = listed(waiting.paths, shown=min(3, waiting.count))
+        if (more := waiting.count - len(waiting.paths)) > 0:
+            names += f" and {more:,} more"
+        verb = "waits" if waiting.count == 1 else "wait"
+        findings.add(
+            Level.STALE,
+            f"{counted(waiting.count, 'touched file')} {verb} to be indexed ({names})",
+        )
 
 
 def failure_text(record: FailureRecord, now: float) -> str:

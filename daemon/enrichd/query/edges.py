@@ -13,7 +13,9 @@ from enrichd.query.answers import (
     Advice,
     EdgeView,
     SymbolView,
+    UnindexedOf,
     Views,
+    all_indexed,
     counted,
     no_advice,
 )
@@ -44,23 +46,41 @@ class EdgeAnswer(Struct, frozen=True):
 
 
 def callers(
-    reader: Reader, selected: Selected, *, now: float, advice: Advice = no_advice
+    reader: Reader,
+    selected: Selected,
+    *,
+    now: float,
+    advice: Advice = no_advice,
+    unindexed: UnindexedOf = all_indexed,
 ) -> EdgeAnswer:
     """The sites that call it; a class is called by making an instance of it."""
-    return _inward(reader, "callers", selected, _CALLS, now=now, advice=advice)
+    return _inward(reader, "callers", selected, _CALLS, now=now, advice=advice, unindexed=unindexed)
 
 
 def references(
-    reader: Reader, selected: Selected, *, now: float, advice: Advice = no_advice
+    reader: Reader,
+    selected: Selected,
+    *,
+    now: float,
+    advice: Advice = no_advice,
+    unindexed: UnindexedOf = all_indexed,
 ) -> EdgeAnswer:
     """Everything that points at it, by relation."""
-    return _inward(reader, "references", selected, _USES, now=now, advice=advice)
+    return _inward(
+        reader, "references", selected, _USES, now=now, advice=advice, unindexed=unindexed
+    )
 
 
 def callees(
-    reader: Reader, selected: Selected, *, now: float, advice: Advice = no_advice
+    reader: Reader,
+    selected: Selected,
+    *,
+    now: float,
+    advice: Advice = no_advice,
+    unindexed: UnindexedOf = all_indexed,
 ) -> EdgeAnswer:
-    """What its own body calls, also outside the workspace."""
+    """What its own body calls, also outside the workspace: no other file can change that."""
+    del unindexed
     found = reader.edges_from(selected.ids, _CALLS)
     return _answer(
         reader,
@@ -80,10 +100,17 @@ def _inward(
     *,
     now: float,
     advice: Advice,
+    unindexed: UnindexedOf,
 ) -> EdgeAnswer:
     found = reader.edges_to(selected.ids, relations)
     whole = completeness.of_inward(
-        reader, selected, found, now=now, advice=advice, relations=relations
+        reader,
+        selected,
+        found,
+        now=now,
+        advice=advice,
+        unindexed=unindexed,
+        relations=relations,
     )
     notes = _inward_notes(selected.first, reader) if question == "callers" else ()
     notes = [*notes, *_unresolved_note(reader, selected)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -64,6 +64,19 @@ class LanguageStatus(Struct, frozen=True):
     version: str | None
 
 
+class Freshness(Struct, frozen=True):
+    """How far the graph of a workspace may be behind its files."""
+
+    pending_changes: int
+    """Paths that were touched and are not indexed as they are now."""
+    lag_s: float
+    """How long the oldest of them waits."""
+    looked_at_s_ago: float | None
+    """Since the last look at all files began; None while there was none."""
+    watching: str
+    """``events``, ``polling`` where the system tells of none, ``off`` where the root is gone."""
+
+
 class WorkspaceStatus(Struct, frozen=True):
     """One workspace in numbers."""
 
@@ -82,6 +95,8 @@ class WorkspaceStatus(Struct, frozen=True):
     """Open indexing errors by type."""
     indexed_at: datetime | None
     languages: list[LanguageStatus]
+    freshness: Freshness | None = None
+    """Only of a daemon that keeps the workspace current."""
 
 
 class Status(Struct, frozen=True):
@@ -96,6 +111,15 @@ class Status(Struct, frozen=True):
     """What a person should know or do, one line each."""
 
 
+FreshnessOf = Callable[[int], Freshness | None]
+"""Given a workspace's id."""
+
+
+def unknown_freshness(workspace_id: int) -> None:
+    """What to answer where nobody keeps the graph current."""
+    del workspace_id
+
+
 def build(
     reader: Reader,
     *,
@@ -103,13 +127,14 @@ def build(
     servers: Sequence[ServerInfo],
     now: float,
     advice: Advice = no_advice,
+    freshness: FreshnessOf = unknown_freshness,
 ) -> Status:
     """The status of all workspaces.
 
     Without a daemon the servers are those that the graph was made with, and they are stopped.
     """
     known = reader.workspaces()
-    workspaces = [_workspace(reader, workspace) for workspace in known]
+    workspaces = [_workspace(reader, workspace, freshness(workspace.id)) for workspace in known]
     shown = list(servers) if daemon is not None else _stopped(reader, known)
     recent = reader.jobs(limit=_RECENT_JOBS)
     found = [*_problems(reader, known, workspaces, advice), *_server_problems(shown)]
@@ -123,7 +148,9 @@ def build(
     )
 
 
-def _workspace(reader: Reader, workspace: Workspace) -> WorkspaceStatus:
+def _workspace(
+    reader: Reader, workspace: Workspace, freshness: Freshness | None
+) -> WorkspaceStatus:
     counts = reader.counts(workspace.id)
     return WorkspaceStatus(
         name=workspace.name,
@@ -140,6 +167,7 @@ def _workspace(reader: Reader, workspace: Workspace) -> WorkspaceStatus:
         errors=reader.error_counts(workspace.id),
         indexed_at=moment_or_none(counts.indexed_at),
         languages=_languages(reader, workspace),
+        freshness=freshness,
     )
 
 

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from enrichd.errors import UsageError
 from enrichd.query import completeness
-from enrichd.query.answers import SCHEMA_VERSION, SymbolView, Views
+from enrichd.query.answers import SCHEMA_VERSION, SymbolView, UnindexedOf, Views, all_indexed
 from enrichd.query.completeness import Completeness
 from enrichd.query.select import MAX_TEXT_CHARS, chosen, ignoring_case
 from enrichd_tracker.model import SymbolKind
@@ -38,6 +38,7 @@ def symbols(
     path: str | None = None,
     workspace: str | None = None,
     limit: int = 100,
+    unindexed: UnindexedOf = all_indexed,
 ) -> SymbolList:
     """Symbols whose name or qualified name matches; exactly so named ones stand first.
 
@@ -70,7 +71,7 @@ def symbols(
         count=min(len(matching), limit),
         more=len(matching) > limit,
         symbols=[views.symbol(symbol) for symbol in matching[:limit]],
-        completeness=completeness.of_symbols(reader, workspaces, now=now),
+        completeness=completeness.of_symbols(reader, workspaces, now=now, unindexed=unindexed),
     )
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 from enrichd.clock import FakeClock
 from enrichd.errors import AnswerIsNo
 from enrichd.metrics import Metrics
+from enrichd.query.answers import Unindexed, UnindexedOf
 from enrichd.query.status import Status, build
+from enrichd.report import WaitReport
 from enrichd_tracker.backoff import BackoffPolicy
 from enrichd_tracker.enrichment import EnrichmentTracker
 from enrichd_tracker.model import (
@@ -46,9 +49,26 @@ class FakeDaemon:
         self.reasons: list[str] = []
         self.retried: list[int] = []
         self.fails_with: Exception | None = None
+        self.touched = Unindexed()
+        self.current = asyncio.Event()
+        self.waits: list[tuple[str | None, float]] = []
+        """Those that go on."""
 
     def advice(self, language: str) -> str:
         return f"install a server for {language}"
+
+    def unindexed(self) -> UnindexedOf:
+        return lambda _: self.touched
+
+    async def wait(self, workspace: str | None, timeout_s: float) -> WaitReport:
+        self.waits.append((workspace, timeout_s))
+        try:
+            await self.current.wait()
+        finally:
+            self.waits.pop()
+        return WaitReport(
+            current=True, complete=True, timed_out=False, seconds=0.0, workspaces=[], problems=[]
+        )
 
     def health(self) -> list[str]:
         return self.problems

@@ -204,7 +204,7 @@ class House:
     def _at_work(self) -> str:
         if Calls.under_way:
             return "the store"
-        if any(lock.locked() for lock in self.app.indexing._locks.values()):
+        if self.app.indexing.at_work:
             return "indexing"
         for lane in self.app.servers():
             if lane.state == ServerState.STARTING or (
@@ -305,7 +305,7 @@ class House:
 
     async def indexed(self) -> bool:
         workspaces = await self.workspaces()
-        return bool(workspaces) and not self.app.indexing._requested
+        return bool(workspaces) and not self.app.indexing.requested
 
     async def all_settled(self) -> bool:
         for workspace in await self.workspaces():

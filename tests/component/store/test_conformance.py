@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -562,7 +563,7 @@ async def test_an_answer_to_an_operation_that_was_dropped_meanwhile_counts_for_n
     "change", [{"version": "2"}, {"settings": "other"}, {"server": "pyright"}], ids=str
 )
 async def test_another_version_or_configuration_reopens_errors_and_only_errors(
-    driver: Driver, change: dict[str, str]
+    driver: Driver, change: dict[str, Any]
 ) -> None:
     await driver.index(A | {"b": (Def("k", (Use("f"),)),)})
     await driver.require(DEFINITION)
