@@ -16,12 +16,13 @@ SOURCES := daemon tracker tests bench docs
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test acceptance faults check format bench lock clean
+.PHONY: help run test acceptance edits faults check format bench lock clean
 
 help:
 	@echo 'make run [REPO=path]   index and enrich a repository, then ask it some questions'
 	@echo 'make test              unit, component and acceptance tests'
 	@echo 'make acceptance        only those with a real daemon and real language servers'
+	@echo 'make edits             200 random edits of flask and requests: incremental equals full'
 	@echo 'make faults            kill, hang, garbage, disk full, torn files'
 	@echo 'make check             lint, format, types, import contracts'
 	@echo 'make format            let ruff put the code in form'
@@ -52,6 +53,9 @@ test: $(DEV)
 
 acceptance: $(DEV)
 	$(BIN)/python -m pytest tests/acceptance
+
+edits: $(DEV)
+	$(BIN)/python -m pytest -q tests/edits
 
 faults: $(DEV)
 	$(BIN)/python -m pytest tests/faults

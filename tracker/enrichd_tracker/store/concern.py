@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from enrichd_tracker.model import CALLABLES, TYPES, Face, SymbolKind
 from enrichd_tracker.store.edges import select_in
@@ -22,14 +23,30 @@ EVERYTHING = "*"
 """The face of imports that don't show which names they bind."""
 _CONCLUDED = CALLABLES | {SymbolKind.PROPERTY}
 
+# The tables stand in the order in which they are to be looked at: a file has a workspace, but who
+# begins with the files of a workspace looks at all of them.
 _MENTIONING = """
-    SELECT symbol.id, symbol.file_id, symbol.pending FROM mention
-    JOIN symbol ON symbol.id = mention.symbol_id
-    WHERE mention.name = ? AND symbol.workspace_id = ?"""
+    SELECT symbol.id, symbol.file_id, symbol.pending, mention.name
+    FROM mention CROSS JOIN symbol ON symbol.id = mention.symbol_id
+    WHERE symbol.workspace_id = {workspace} AND"""
+
+_FLOWS = """
+    SELECT flow.onto, flow.file_id, flow.loose, flow.quoted, flow.name
+    FROM flow CROSS JOIN file ON file.id = flow.file_id
+    WHERE file.workspace_id = {workspace} AND"""
+
+_ALIASES = """
+    SELECT alias.original, alias.alias FROM alias CROSS JOIN file ON file.id = alias.file_id
+    WHERE file.workspace_id = {workspace} AND"""
+
+_NAMED = """
+    SELECT symbol.id FROM symbol
+    WHERE symbol.workspace_id = {workspace} AND symbol.file_id IS NOT NULL AND"""
 
 _USING = """
-    SELECT symbol.id, symbol.file_id FROM edge JOIN symbol ON symbol.id = edge.source
-    WHERE edge.target = ? AND edge.operation <> 'syntax'"""
+    SELECT edge.target, symbol.id, symbol.file_id
+    FROM edge CROSS JOIN symbol ON symbol.id = edge.source
+    WHERE edge.operation <> 'syntax' AND"""
 
 _INSIDE = """
     WITH RECURSIVE inside (id) AS (
@@ -73,8 +90,8 @@ class Concern:
         self._workspace_id = workspace_id
         self._by_bodies = by_bodies
         self._concerned: set[int] = set()
-        self._names: set[str] = set()
-        self._symbols: set[int] = set()
+        self._names: set[str] = set()  # followed
+        self._symbols: set[int] = set()  # followed
         self._next_names: set[str] = set()
         self._next_symbols: set[int] = set()
 
@@ -91,86 +108,70 @@ class Concern:
         for file_id, name in types:
             self._type_of(file_id, name)
         while self._next_names or self._next_symbols:
-            while self._next_names:
-                self._follow_name(self._next_names.pop())
-            while self._next_symbols:
-                self._follow_symbol(self._next_symbols.pop())
+            while fresh_names := self._next_names - self._names:
+                self._follow_names(fresh_names)
+            self._next_names.clear()
+            if fresh_symbols := self._next_symbols - self._symbols:
+                self._follow_symbols(fresh_symbols)
+            self._next_symbols -= self._symbols
         self._go_inside(self._concerned, CALLABLES)
         return self._concerned
 
-    def _follow_name(self, name: str) -> None:
-        if name in self._names:
-            return
-        self._names.add(name)
-        rows = self._connection.execute(_MENTIONING, (name, self._workspace_id)).fetchall()
-        self._concern(row[0] for row in rows)
-        self._next_names |= self._aliases(name) - self._names
-        named = self._connection.execute(
-            "SELECT id FROM symbol WHERE name = ? AND workspace_id = ? AND file_id IS NOT NULL",
-            (name, self._workspace_id),
-        )
+    def _follow_names(self, names: set[str]) -> None:
+        self._names |= names
+        self._concern(row[0] for row in self._select(_MENTIONING, names, "mention.name"))
+        self._next_names.update(row[1] for row in self._select(_ALIASES, names, "alias.original"))
+        named = self._select(_NAMED, names, "symbol.name")
         self._go_inside({row[0] for row in named}, TYPES)
-        flows = self._connection.execute(
-            """SELECT flow.onto, flow.file_id, flow.loose
-               FROM flow JOIN file ON file.id = flow.file_id
-               WHERE flow.name = ? AND file.workspace_id = ?""",
-            (name, self._workspace_id),
-        ).fetchall()
-        self._flow(flows)
+        for onto, file_id, loose, _, _ in self._select(_FLOWS, names, "flow.name"):
+            self._flow(onto, file_id, loose=loose)
 
-    def _follow_symbol(self, symbol_id: int) -> None:
-        if symbol_id in self._symbols:
-            return
-        self._symbols.add(symbol_id)
-        row = self._connection.execute(
-            "SELECT name, file_id FROM symbol WHERE id = ?", (symbol_id,)
-        ).fetchone()
-        if row is None or row[0] in self._names:
-            return  # who mentions the name is concerned, and that is everyone
-        name, own_file = row
-        files = {own_file}
-        users = set()
-        for user, file_id in self._connection.execute(_USING, (symbol_id,)):
-            users.add(user)
-            files.add(file_id)
+    def _follow_symbols(self, symbol_ids: set[int]) -> None:
+        self._symbols |= symbol_ids
+        # Whom the name of one concerns is everyone already.
+        rows = [
+            (symbol_id, name, file_id)
+            for symbol_id, name, file_id in self._select(
+                "SELECT id, name, file_id FROM symbol WHERE", symbol_ids, "id"
+            )
+            if name not in self._names
+        ]
+        files: dict[int, set[int]] = {symbol_id: {file_id} for symbol_id, _, file_id in rows}
+        for target, user, file_id in self._select(_USING, files, "edge.target"):
+            self._concern([user])
+            files[target].add(file_id)
+        self._go_inside(set(files), TYPES)
+        for symbol_id, name, _ in rows:
+            self._follow_uses(name, files[symbol_id])
+
+    def _follow_uses(self, name: str, files: set[int]) -> None:
+        """Go on from one symbol in the files that are known to use it."""
         every_name = self._with_aliases(name)
-        for each in every_name:
-            for user, file_id, pending in self._connection.execute(
-                _MENTIONING, (each, self._workspace_id)
-            ):
-                if pending:
-                    users.add(user)
-                    files.add(file_id)
-        self._concern(users)
-        self._go_inside({symbol_id}, TYPES)
-        for each in every_name:
-            flows = self._connection.execute(
-                """SELECT flow.onto, flow.file_id, flow.loose, flow.quoted
-                   FROM flow JOIN file ON file.id = flow.file_id
-                   WHERE flow.name = ? AND file.workspace_id = ?""",
-                (each, self._workspace_id),
-            ).fetchall()
-            self._flow(row[:3] for row in flows if row[3] or row[1] in files)
+        for user, file_id, pending, _ in self._select(_MENTIONING, every_name, "mention.name"):
+            if pending:
+                self._concern([user])
+                files.add(file_id)
+        for onto, file_id, loose, quoted, _ in self._select(_FLOWS, every_name, "flow.name"):
+            if quoted or file_id in files:
+                self._flow(onto, file_id, loose=loose)
 
-    def _flow(self, flows: Iterable[tuple[str, int, int]]) -> None:
-        for onto, file_id, loose in flows:
-            if loose:
-                if onto not in self._names:
-                    self._next_names.add(onto)
-            else:
-                self._type_of(file_id, onto)
+    def _flow(self, onto: str, file_id: int, *, loose: bool) -> None:
+        if loose:
+            self._next_names.add(onto)
+        else:
+            self._type_of(file_id, onto)
 
     def _type_of(self, file_id: int, name: str) -> None:
         rows = self._connection.execute(
             "SELECT id FROM symbol WHERE file_id = ? AND name = ?", (file_id, name)
         )
-        self._next_symbols.update(row[0] for row in rows if row[0] not in self._symbols)
+        self._next_symbols.update(row[0] for row in rows)
 
     def _concern(self, symbol_ids: Iterable[int]) -> None:
         new = set(symbol_ids) - self._concerned
         self._concerned |= new
         if self._by_bodies and new:
-            self._next_symbols |= self._of_kinds(new, _CONCLUDED) - self._symbols
+            self._next_symbols |= self._of_kinds(new, _CONCLUDED)
 
     def _go_inside(self, symbol_ids: set[int], kinds: Iterable[SymbolKind]) -> None:
         """Those who stand in one of these symbols, if it is of such a kind."""
@@ -179,20 +180,18 @@ class Concern:
 
     def _of_kinds(self, symbol_ids: set[int], kinds: Iterable[SymbolKind]) -> set[int]:
         wanted = {str(kind) for kind in kinds}
-        rows = select_in(self._connection, "SELECT id, kind FROM symbol WHERE", symbol_ids)
-        return {row[0] for row in rows if str(row[1]) in wanted}
-
-    def _aliases(self, name: str) -> set[str]:
-        rows = self._connection.execute(
-            """SELECT alias FROM alias JOIN file ON file.id = alias.file_id
-               WHERE alias.original = ? AND file.workspace_id = ?""",
-            (name, self._workspace_id),
-        )
-        return {row[0] for row in rows}
+        rows = self._select("SELECT id, kind FROM symbol WHERE", symbol_ids, "id")
+        return {row[0] for row in rows if row[1] in wanted}
 
     def _with_aliases(self, name: str) -> set[str]:
         every, fresh = {name}, {name}
         while fresh:
-            fresh = set().union(*(self._aliases(each) for each in fresh)) - every
+            fresh = {row[1] for row in self._select(_ALIASES, fresh, "alias.original")} - every
             every |= fresh
         return every
+
+    def _select(
+        self, query: str, wanted: Iterable[int] | Iterable[str], column: str
+    ) -> list[tuple[Any, ...]]:
+        query = query.format(workspace=int(self._workspace_id))
+        return select_in(self._connection, query, wanted, column)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from msgspec import Struct
 
@@ -272,14 +273,17 @@ def _alive(connection: sqlite3.Connection, outcomes: Iterable[Outcome]) -> set[i
 
 
 def select_in(
-    connection: sqlite3.Connection, query: str, ids: Iterable[int], column: str = "id"
-) -> list[tuple[int, ...]]:
+    connection: sqlite3.Connection,
+    query: str,
+    ids: Iterable[int] | Iterable[str],
+    column: str = "id",
+) -> list[tuple[Any, ...]]:
     """The rows of ``query``, which ends before its last condition, with ``column`` in ``ids``.
 
     They come in slices that SQLite can take.
     """
     wanted = sorted(ids)
-    rows: list[tuple[int, ...]] = []
+    rows: list[tuple[Any, ...]] = []
     for start in range(0, len(wanted), 500):
         part = wanted[start : start + 500]
         marks = ",".join("?" * len(part))
