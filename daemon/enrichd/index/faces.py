@@ -9,7 +9,8 @@ versions of a file differ for others in the names whose faces differ, and in not
 
 A *flow* says that a face rests on another name: ``x = make()`` makes ``x`` rest on ``make``,
 ``class B(A)`` makes ``B`` rest on ``A``, ``from a import f`` makes ``f`` rest on ``a/``, the
-module. Who follows the flows from what changed finds all whose type may be another one now.
+module. Who follows the flows from what changed finds all whose type may be another one now. Those
+from modules say which file imports which, too, in function bodies as well.
 
 More captures, beside those of extract.py:
 
@@ -99,14 +100,19 @@ class Faces:
             if draft.name:
                 self._definition(draft, keys)
         for scope in self._regions.scopes:
-            if scope.rule.symbols:
-                for name, bound in scope.bound.items():
+            for name, bound in scope.bound.items():
+                if scope.rule.symbols:
                     self._bound(scope, name, bound)
+                for place in bound.imports:
+                    self._import(scope, from_bytes(name), place)
         self._attributes()
         self._exports()
         if stars := self._captures.get("import.all"):
             texts = [self._statement_text(self._imports, node.start_byte) for node in stars]
             self._add(EVERYTHING, 0, b"\0".join(texts))
+            for node in stars:
+                source = self._source(_innermost(self._imports, node.start_byte))
+                self._rest_on_modules(self._keys_of(source or b""), EVERYTHING)
         faces = {}
         for name, parts in self._parts.items():
             parts.sort()
@@ -200,20 +206,26 @@ class Faces:
                 self._add(name, place, where.descriptors.encode(), context, text)
             for part_start, part_end in _pieces(start, end, self._arms.within(start, end)):
                 self._flow((part_start, part_end), name, loose=not symbol)
-        for place in bound.imports:
-            self._import(where, name, place)
         if bound.rebound:
             self._add(name, 0, where.descriptors.encode(), b"bound elsewhere too")
 
-    def _import(self, where: Draft, name: str, place: int) -> None:
-        statement = _innermost(self._imports, place)
+    def _import(self, scope: Scope, name: str, place: int) -> None:
         item = self._words.between(*_innermost(self._items, place))
+        source = self._source(_innermost(self._imports, place))
+        keys = self._keys_of(item if source is None else source)
+        self._rest_on_modules(keys, name)
+        if scope.rule.symbols:
+            where = scope.draft.named()
+            target = ["".join(keys[-1:]).encode(), b"" if source is None else item]
+            context = self._context(place, where, name)
+            self._add(name, place, where.descriptors.encode(), context, *target)
+
+    def _source(self, statement: Span) -> bytes | None:
+        """The module that an import statement asks; None where each item is a module."""
         found = self._sources.within(*statement)
-        source = self._words.between(*found[0]) if found else item
-        keys = self._keys_of(source)
-        target = "".join(keys[-1:]).encode()
-        context = self._context(place, where, name)
-        self._add(name, place, where.descriptors.encode(), context, target, item if found else b"")
+        return self._words.between(*found[0]) if found else None
+
+    def _rest_on_modules(self, keys: list[str], name: str) -> None:
         ways = pairwise([*keys, name])
         self._flows.update(Flow(outer, inner, loose=True) for outer, inner in ways)
 

@@ -195,6 +195,11 @@ FLOWS: dict[str, tuple[str, set[tuple[str, str]]]] = {
         "if a.B:\n    def f(): ...\nelif c:\n    from d import e\n",
         {("a", "f"), ("B", "f"), ("c", "f"), ("a", "e"), ("B", "e"), ("c", "e"), ("d/", "e")},
     ),
+    "an import in a function": ("def f():\n    from a import b\n", {("a/", "b")}),
+    "an import of everything": (
+        "from .a import *\n",
+        {("src/pkg/sub/", "src/pkg/sub/a/"), ("src/pkg/sub/a/", "*")},
+    ),
     "a loop": ("for x in a:\n    b()\n", {("a", "x")}),
     "a context": ("with a() as x:\n    b()\n", {("a", "x")}),
 }

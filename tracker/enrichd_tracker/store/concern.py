@@ -1,11 +1,11 @@
 """Whom a change concerns: whose answers may be other ones now.
 
 Two things can have changed about what a file shows (`model.Face`). Where a **name** leads: then
-whoever mentions the name is concerned, in any file. Or the type of a **symbol** that is where it
-was: then those are concerned who are known to use it. Either way types may have changed further
-on: what rests on the name or the symbol (`model.Flow`) has changed its type too. A method says
-`self`, not its class, and a function inside another one uses its locals: who stands inside of what
-is concerned is concerned.
+whoever mentions the name is concerned. Or the type of a **symbol** that is where it was: then those
+are concerned who are known to use it. Either way types may have changed further on: what rests on
+the name or the symbol (`model.Flow`) has changed its type too. A method says `self`, not its class,
+and a function inside another one uses its locals: who stands inside of what is concerned is
+concerned. None of this leaves the files that import what changed, directly or not (`Reach`).
 
 Who is pending has no edges to show what it uses, and counts as a user of all that it mentions.
 """
@@ -21,6 +21,8 @@ from enrichd_tracker.store.edges import select_in
 
 EVERYTHING = "*"
 """The face of imports that don't show which names they bind."""
+_FEW = 64
+"""So many files are known by heart, more are asked about name by name."""
 _CONCLUDED = CALLABLES | {SymbolKind.PROPERTY}
 
 # The tables stand in the order in which they are to be looked at: a file has a workspace, but who
@@ -40,7 +42,7 @@ _ALIASES = """
     WHERE file.workspace_id = {workspace} AND"""
 
 _NAMED = """
-    SELECT symbol.id FROM symbol
+    SELECT symbol.id, symbol.file_id FROM symbol
     WHERE symbol.workspace_id = {workspace} AND symbol.file_id IS NOT NULL AND"""
 
 _USING = """
@@ -68,12 +70,105 @@ def differing(before: Mapping[str, Face], now: Mapping[str, Face]) -> tuple[set[
     return names, types
 
 
-def everybody(connection: sqlite3.Connection, workspace_id: int) -> set[int]:
-    """All symbols of a workspace's files."""
-    rows = connection.execute(
-        "SELECT id FROM symbol WHERE workspace_id = ? AND file_id IS NOT NULL", (workspace_id,)
-    )
-    return {row[0] for row in rows}
+def modules_among(names: Iterable[str]) -> set[str]:
+    """Those that stand for the file itself."""
+    return {name for name in names if name.endswith("/")}
+
+
+class Reach:
+    """How far a change can reach: into the files that import what changed, directly or not.
+
+    What a file means hangs on itself and on what it imports, and on nothing else.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, workspace_id: int, files: set[int]) -> None:
+        self._connection = connection
+        self._workspace_id = workspace_id
+        self.files = files
+        self._mentions: dict[str, list[tuple[Any, ...]]] | None = None
+        self._flows: dict[str, list[tuple[Any, ...]]] | None = None
+        if len(files) <= _FEW:
+            self._mentions = self._by_name(
+                """SELECT symbol.id, symbol.file_id, symbol.pending, mention.name
+                   FROM symbol CROSS JOIN mention ON mention.symbol_id = symbol.id WHERE""",
+                "symbol.file_id",
+            )
+            self._flows = self._by_name(
+                "SELECT onto, file_id, loose, quoted, name FROM flow WHERE", "file_id"
+            )
+
+    @classmethod
+    def of(
+        cls,
+        connection: sqlite3.Connection,
+        workspace_id: int,
+        modules: Iterable[str],
+        files: Iterable[int],
+    ) -> Reach:
+        """The reach of a change of these files, which are imported as these modules."""
+        found = set(files)
+        known, fresh = set[str](), set(modules)
+        while fresh:
+            known |= fresh
+            query = f"""SELECT DISTINCT flow.file_id FROM flow
+                CROSS JOIN file ON file.id = flow.file_id
+                WHERE file.workspace_id = {int(workspace_id)} AND"""
+            importing = {row[0] for row in select_in(connection, query, fresh, "flow.name")} - found
+            found |= importing
+            fresh = _modules_of(connection, importing) - known
+        return cls(connection, workspace_id, found)
+
+    def standing_in(self, files: Iterable[int]) -> set[int]:
+        """All symbols of these files."""
+        query = "SELECT id FROM symbol WHERE"
+        return {row[0] for row in select_in(self._connection, query, files, "file_id")}
+
+    def modules_of(self, files: Iterable[int]) -> set[str]:
+        """The names that these files may be imported by."""
+        return _modules_of(self._connection, files)
+
+    def mentioning(self, names: Iterable[str]) -> list[tuple[int, int, int]]:
+        """(symbol, its file, what it is pending) of each symbol that mentions one of the names."""
+        if self._mentions is not None:
+            rows = [row for name in names for row in self._mentions.get(name, ())]
+        else:
+            rows = self._select(_MENTIONING, names, "mention.name")
+        return [row[:3] for row in rows if row[1] in self.files]
+
+    def flows(self, names: Iterable[str]) -> list[tuple[str, int, bool, bool]]:
+        """(onto, file, loose, quoted) of each flow from one of the names."""
+        if self._flows is not None:
+            rows = [row for name in names for row in self._flows.get(name, ())]
+        else:
+            rows = self._select(_FLOWS, names, "flow.name")
+        return [row[:4] for row in rows if row[1] in self.files]
+
+    def aliases(self, names: Iterable[str]) -> set[str]:
+        """What the names are renamed to by imports, anywhere."""
+        return {row[1] for row in self._select(_ALIASES, names, "alias.original")}
+
+    def named(self, names: Iterable[str]) -> set[int]:
+        """The symbols of these names."""
+        rows = self._select(_NAMED, names, "symbol.name")
+        return {row[0] for row in rows if row[1] in self.files}
+
+    def _select(self, query: str, names: Iterable[str], column: str) -> list[tuple[Any, ...]]:
+        query = query.format(workspace=int(self._workspace_id))
+        return select_in(self._connection, query, names, column)
+
+    def _by_name(self, query: str, column: str) -> dict[str, list[tuple[Any, ...]]]:
+        found: dict[str, list[tuple[Any, ...]]] = {}
+        for row in select_in(self._connection, query, self.files, column):
+            found.setdefault(row[-1], []).append(row)
+        return found
+
+
+def _modules_of(connection: sqlite3.Connection, files: Iterable[int]) -> set[str]:
+    found = set[str]()
+    for (module,) in select_in(connection, "SELECT module FROM file WHERE", files):
+        parts = module.split("/")[:-1]
+        found.update("/".join(parts[place:]) + "/" for place in range(len(parts)))
+    return found
 
 
 class Concern:
@@ -83,11 +178,9 @@ class Concern:
     concerns a function concerns its users.
     """
 
-    def __init__(
-        self, connection: sqlite3.Connection, workspace_id: int, *, by_bodies: bool
-    ) -> None:
+    def __init__(self, connection: sqlite3.Connection, reach: Reach, *, by_bodies: bool) -> None:
         self._connection = connection
-        self._workspace_id = workspace_id
+        self._reach = reach
         self._by_bodies = by_bodies
         self._concerned: set[int] = set()
         self._names: set[str] = set()  # followed
@@ -119,11 +212,10 @@ class Concern:
 
     def _follow_names(self, names: set[str]) -> None:
         self._names |= names
-        self._concern(row[0] for row in self._select(_MENTIONING, names, "mention.name"))
-        self._next_names.update(row[1] for row in self._select(_ALIASES, names, "alias.original"))
-        named = self._select(_NAMED, names, "symbol.name")
-        self._go_inside({row[0] for row in named}, TYPES)
-        for onto, file_id, loose, _, _ in self._select(_FLOWS, names, "flow.name"):
+        self._concern(row[0] for row in self._reach.mentioning(names))
+        self._next_names |= self._reach.aliases(names)
+        self._go_inside(self._reach.named(names), TYPES)
+        for onto, file_id, loose, _ in self._reach.flows(names):
             self._flow(onto, file_id, loose=loose)
 
     def _follow_symbols(self, symbol_ids: set[int]) -> None:
@@ -131,15 +223,16 @@ class Concern:
         # Whom the name of one concerns is everyone already.
         rows = [
             (symbol_id, name, file_id)
-            for symbol_id, name, file_id in self._select(
-                "SELECT id, name, file_id FROM symbol WHERE", symbol_ids, "id"
+            for symbol_id, name, file_id in select_in(
+                self._connection, "SELECT id, name, file_id FROM symbol WHERE", symbol_ids
             )
             if name not in self._names
         ]
         files: dict[int, set[int]] = {symbol_id: {file_id} for symbol_id, _, file_id in rows}
-        for target, user, file_id in self._select(_USING, files, "edge.target"):
-            self._concern([user])
-            files[target].add(file_id)
+        for target, user, file_id in select_in(self._connection, _USING, files, "edge.target"):
+            if file_id in self._reach.files:
+                self._concern([user])
+                files[target].add(file_id)
         self._go_inside(set(files), TYPES)
         for symbol_id, name, _ in rows:
             self._follow_uses(name, files[symbol_id])
@@ -147,16 +240,19 @@ class Concern:
     def _follow_uses(self, name: str, files: set[int]) -> None:
         """Go on from one symbol in the files that are known to use it."""
         every_name = self._with_aliases(name)
-        for user, file_id, pending, _ in self._select(_MENTIONING, every_name, "mention.name"):
+        for user, file_id, pending in self._reach.mentioning(every_name):
             if pending:
                 self._concern([user])
                 files.add(file_id)
-        for onto, file_id, loose, quoted, _ in self._select(_FLOWS, every_name, "flow.name"):
+        for onto, file_id, loose, quoted in self._reach.flows(every_name):
             if quoted or file_id in files:
                 self._flow(onto, file_id, loose=loose)
 
     def _flow(self, onto: str, file_id: int, *, loose: bool) -> None:
-        if loose:
+        if onto == EVERYTHING:  # whatever stands in the file may be one of those names
+            self._concern(self._reach.standing_in({file_id}))
+            self._next_names |= self._reach.modules_of({file_id})
+        elif loose:
             self._next_names.add(onto)
         else:
             self._type_of(file_id, onto)
@@ -180,18 +276,12 @@ class Concern:
 
     def _of_kinds(self, symbol_ids: set[int], kinds: Iterable[SymbolKind]) -> set[int]:
         wanted = {str(kind) for kind in kinds}
-        rows = self._select("SELECT id, kind FROM symbol WHERE", symbol_ids, "id")
+        rows = select_in(self._connection, "SELECT id, kind FROM symbol WHERE", symbol_ids)
         return {row[0] for row in rows if row[1] in wanted}
 
     def _with_aliases(self, name: str) -> set[str]:
         every, fresh = {name}, {name}
         while fresh:
-            fresh = {row[1] for row in self._select(_ALIASES, fresh, "alias.original")} - every
+            fresh = self._reach.aliases(fresh) - every
             every |= fresh
         return every
-
-    def _select(
-        self, query: str, wanted: Iterable[int] | Iterable[str], column: str
-    ) -> list[tuple[Any, ...]]:
-        query = query.format(workspace=int(self._workspace_id))
-        return select_in(self._connection, query, wanted, column)

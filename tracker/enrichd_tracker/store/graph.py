@@ -81,7 +81,9 @@ class _FileWriter:
         self._stored = Stored()
         self._names: set[str] = set()  # that may lead elsewhere now
         self._types: set[tuple[int, str]] = set()  # (file, name) of symbols of another type now
-        self._everybody = False  # what differs does not say which names it binds
+        self._modules: set[str] = set()  # of all that changed, appeared or went
+        self._files: set[int] = set()  # that changed
+        self._all_names = False  # what differs does not say which names it binds
         self._again: set[int] = set()  # asked again though their own text did not change
         self._gone: set[int] = set()
         self._classes: set[int] = set()
@@ -130,6 +132,7 @@ class _FileWriter:
         if before is None:
             return
         self._names.update(before.faces)
+        self._modules |= concern.modules_among(before.faces)
         self._forget_symbols(symbols_before(self._connection, before.id))
         self._connection.execute("DELETE FROM file WHERE id = ?", (before.id,))
 
@@ -146,11 +149,17 @@ class _FileWriter:
         return stored
 
     def _concerned(self) -> set[int]:
-        if self._everybody:
-            return concern.everybody(self._connection, self._workspace_id)
+        if not (self._names or self._types or self._anew):
+            return set()
         by_bodies = orphans.concludes_from_bodies(self._connection, self._workspace_id)
-        following = concern.Concern(self._connection, self._workspace_id, by_bodies=by_bodies)
-        return following.follow(self._names, self._types, self._anew)
+        reach = concern.Reach.of(self._connection, self._workspace_id, self._modules, self._files)
+        if not reach.files:
+            return set()
+        if self._all_names:
+            return reach.standing_in(reach.files)
+        return concern.Concern(self._connection, reach, by_bodies=by_bodies).follow(
+            self._names, self._types, self._anew
+        )
 
     # Files.
 
@@ -162,12 +171,15 @@ class _FileWriter:
 
     def _compare(self, file: ParsedFile, before: OldFile | None) -> None:
         """Note the names that others see otherwise now."""
+        self._modules |= concern.modules_among(file.faces)
         if before is None:
             self._names.update(file.faces)
             return
+        self._files.add(before.id)
+        self._modules |= concern.modules_among(before.faces)
         names, types = concern.differing(before.faces, file.faces)
         if concern.EVERYTHING in names:
-            self._everybody = True
+            self._all_names = True
         if (before.status, file.status) != (ParseStatus.OK, ParseStatus.OK):
             # What a parser makes of an error is its own affair: a server may see other names.
             names = {*before.faces, *file.faces}
@@ -177,12 +189,13 @@ class _FileWriter:
     def _store_file(self, file: ParsedFile) -> int:
         row = self._connection.execute(
             """INSERT INTO file (workspace_id, path, language, size, mtime_ns, inode, digest,
-                   is_ascii, faces, import_sites, canary)
-               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                   is_ascii, module, faces, import_sites, canary)
+               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                ON CONFLICT DO UPDATE SET language = excluded.language, size = excluded.size,
                    mtime_ns = excluded.mtime_ns, inode = excluded.inode, digest = excluded.digest,
-                   is_ascii = excluded.is_ascii, faces = excluded.faces,
-                   import_sites = excluded.import_sites, canary = excluded.canary
+                   is_ascii = excluded.is_ascii, module = excluded.module,
+                   faces = excluded.faces, import_sites = excluded.import_sites,
+                   canary = excluded.canary
                RETURNING id""",
             (
                 self._workspace_id,
@@ -193,6 +206,7 @@ class _FileWriter:
                 file.stat.inode,
                 file.digest,
                 file.ascii,
+                max(concern.modules_among(file.faces), key=len, default=""),
                 _encode(file.faces) if file.faces else None,
                 _encode(file.import_sites) if file.import_sites else None,
                 _encode(file.canary) if file.canary else None,

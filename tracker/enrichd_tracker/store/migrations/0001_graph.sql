@@ -19,6 +19,7 @@ CREATE TABLE file (
     inode        INTEGER NOT NULL,
     digest       BLOB NOT NULL,
     is_ascii     INTEGER NOT NULL,
+    module       TEXT NOT NULL,  -- the longest name that it may be imported by: 'src/pkg/mod/'
     faces        BLOB,  -- MessagePack {name: model.Face}
     import_sites BLOB,  -- MessagePack [[line, column], ...]
     canary       BLOB,  -- MessagePack of model.Canary
