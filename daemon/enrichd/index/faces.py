@@ -89,6 +89,10 @@ class Faces:
         self._headings: dict[int, Span] = {}
         self._parts: dict[str, list[tuple[int, bytes, bytes]]] = {}
         self._flows: set[Flow] = set()
+        folder, _, file = path.rpartition("/")
+        is_package = folder and file in language.package_files
+        self._package = module_keys(path, language.package_files) if is_package else []
+        self._taken_in: set[str] = set()
 
     def collect(self, root: Draft) -> tuple[dict[str, Face], list[Flow]]:
         """(face of each name, flows). Fills in the faces of the definitions."""
@@ -226,6 +230,12 @@ class Faces:
         return self._words.between(*found[0]) if found else None
 
     def _rest_on_modules(self, keys: list[str], name: str) -> None:
+        for key in keys:
+            # Importing from a module of its own makes that an attribute of a package.
+            mine = next((own for own in self._package if key.startswith(own)), None)
+            if mine is not None and key != mine and key not in self._taken_in:
+                self._taken_in.add(key)
+                self._add(key[len(mine) :].partition("/")[0], 0, b"a module of its own")
         ways = pairwise([*keys, name])
         self._flows.update(Flow(outer, inner, loose=True) for outer, inner in ways)
 

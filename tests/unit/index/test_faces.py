@@ -148,6 +148,16 @@ def test_others_see(what: str) -> None:
     assert (found_names, found_types - names) == (names, types - names)
 
 
+@pytest.mark.parametrize(
+    "statement",
+    ["from .sub import x", "from pkg.sub import x", "from pkg.sub.more import x", "import pkg.sub"],
+)
+def test_a_package_has_the_modules_that_it_imports_from(statement: str) -> None:
+    path = "src/pkg/__init__.py"
+    before, now = (_extract(text, path).faces for text in ("", f"def f():\n    {statement}\n"))
+    assert "sub" in differing(before, now)[0]
+
+
 def test_a_file_goes_by_each_of_its_dotted_names() -> None:
     keys = {name for name in _extract("").faces if "/" in name}
     assert keys == {"mod/", "sub/mod/", "pkg/sub/mod/", "src/pkg/sub/mod/"}
