@@ -23,6 +23,8 @@ class Plan:
     unchanged: list[KnownFile]
     removed: list[str]
     """Paths of known files that are gone."""
+    renamed: Mapping[str, str]
+    """New path to old path of those that are gone only because they were renamed."""
 
 
 def plan(
@@ -50,7 +52,20 @@ def plan(
         else:
             changed.append(file)
     there = {file.path for file in found}
-    return Plan(changed, unchanged, [path for path in known if path not in there])
+    removed = [path for path in known if path not in there]
+    new = [file for file in changed if file.path not in known]
+    return Plan(changed, unchanged, removed, _renamed(new, [known[path] for path in removed]))
+
+
+def _renamed(new: Sequence[FoundFile], gone: Sequence[KnownFile]) -> dict[str, str]:
+    """A file that is renamed stays the one that it was, down to its inode."""
+    by_stat = {(file.stat, file.language): file.path for file in gone if file.stat != NOT_READ}
+    found = {}
+    for file in new:
+        old = by_stat.pop((file.stat, file.language), None)
+        if old is not None:
+            found[file.path] = old
+    return found
 
 
 def _still_too_large(before: KnownFile, file: FoundFile, max_file_bytes: int) -> bool:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from contextlib import aclosing
+from types import MappingProxyType
 
 from msgspec import Struct, field
 
@@ -195,7 +196,9 @@ class IndexRun:
         total = len(found.todo.changed)
         self._progress.stage("parsing", total)
         await self._report(Stage.PARSING, 0, total, force=True)
-        await self._keep([], self.result.removed)
+        renamed = found.todo.renamed
+        away = set(renamed.values())
+        await self._keep([], [path for path in self.result.removed if path not in away])
         done = 0
         wanted = self._requests(found)
         async with (
@@ -203,7 +206,7 @@ class IndexRun:
             aclosing(pool.parse(wanted)) as batches,
         ):
             async for batch in batches:
-                await self._keep(batch, [])
+                await self._keep(batch, [], renamed)
                 done += len(batch)
                 self._progress.advance(done, total, batch[-1].path)
                 await self._report(Stage.PARSING, done, total, batch[-1].path)
@@ -211,10 +214,15 @@ class IndexRun:
         await self._report(Stage.STORING, done, total, force=True)
         await self._store.finish_run(self._workspace.id)
 
-    async def _keep(self, files: list[ParsedFile], removed: list[str]) -> None:
+    async def _keep(
+        self,
+        files: list[ParsedFile],
+        removed: list[str],
+        renamed: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         if not files and not removed:
             return
-        stored = await self._store.store_files(self._workspace.id, files, removed)
+        stored = await self._store.store_files(self._workspace.id, files, removed, renamed=renamed)
         self.result.symbols += stored.symbols
         self.result.forgotten += stored.had_failed
         for file in files:

@@ -362,3 +362,21 @@ def test_incremental_equals_full(tmp_path: Path, edits: list[tuple[str, str, str
     fresh.index()
     assert tree.export() == fresh.export()
     assert tree.index().nothing_to_do
+
+
+def test_a_renamed_file_is_not_asked_again(plant: Plant) -> None:
+    body = "".join(f"def f{n}():\n    return os.getpid(), f{n + 1}\n" for n in range(40))
+    tree = plant(
+        {"a.py": f"import os\n{body}f40 = 1\n", "b.py": "import a\ndef g():\n    a.f0()\n"}
+    )
+    tree.external = "imports"
+    first = tree.index()
+    before = tree.edges()
+    (tree.root / "a.py").rename(tree.root / "c.py")
+    again = tree.index()
+    assert again.requests < 10 < 40 < first.requests
+    inside = {edge for edge in before if edge[0].startswith("a.py/f")}
+    assert len(inside) == 120
+    moved = {tuple(part.replace("a.py/", "c.py/") for part in edge) for edge in inside}
+    assert moved == {edge for edge in tree.edges() if edge[0].startswith("c.py/f")}
+    assert not {edge for edge in tree.edges() if edge[0] == "b.py/g()."}

@@ -35,12 +35,21 @@ def changed(files: list[FoundFile], before: list[KnownFile], limit: int = LIMIT)
 
 def test_a_file_that_is_as_it_was_is_left_alone() -> None:
     result = planned([found("a.py")], [known("a.py")])
-    assert result == Plan([], [known("a.py")], [])
+    assert result == Plan([], [known("a.py")], [], {})
 
 
 def test_new_and_removed_files_are_told_apart() -> None:
+    new = found("new.py", FileStat(10, 1_000, 8))
+    assert planned([new], [known("old.py")]) == Plan([new], [], ["old.py"], {})
+
+
+def test_a_file_that_is_the_same_under_another_name_was_renamed() -> None:
     result = planned([found("new.py")], [known("old.py")])
-    assert result == Plan([found("new.py")], [], ["old.py"])
+    assert result == Plan([found("new.py")], [], ["old.py"], {"new.py": "old.py"})
+    there = [known("old.py"), known("new.py", FileStat(1, 1, 1))]
+    assert planned([found("new.py")], there).renamed == {}, "it took the place of another"
+    unread = known("old.py", NOT_READ, status=ParseStatus.ERROR)
+    assert planned([found("new.py", NOT_READ)], [unread]).renamed == {}
 
 
 def test_another_size_time_or_inode_makes_a_file_changed() -> None:
