@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from typing import Protocol
 
 from aiohttp import web
@@ -16,6 +17,7 @@ from enrichd.query.edges import callees, callers, references
 from enrichd.query.explain import ExplainAnswer, explain
 from enrichd.query.select import Selected, select
 from enrichd.query.symbols import symbols
+from enrichd_tracker.errors import StoreUnavailable
 from enrichd_tracker.store.port import Reader
 
 
@@ -101,8 +103,11 @@ class GraphRoutes:
             wanted = from_query(request, AboutSymbol)
             now, unindexed = self._daemon.clock.time(), self._daemon.unindexed()
 
+            waited_for: list[int] = []
+
             def ask(reader: Reader) -> object:
                 selected = select(reader, wanted.symbol, workspace=wanted.workspace)
+                waited_for.extend(_unsettled(reader, selected))
                 return question(
                     reader,
                     selected,
@@ -111,6 +116,18 @@ class GraphRoutes:
                     unindexed=unindexed,
                 )
 
-            return answer(await self._daemon.store.read(ask))
+            found = await self._daemon.store.read(ask)
+            if waited_for:
+                with suppress(StoreUnavailable):
+                    await self._daemon.store.prefer(waited_for)
+            return answer(found)
 
         return handler
+
+
+def _unsettled(reader: Reader, selected: Selected) -> list[int]:
+    """Whose outcomes an answer about the symbol still lacks: they are served next."""
+    names = {symbol.name for symbol in selected.symbols}
+    mentioning = reader.unsettled_mentions(names, selected.workspace.id)
+    about = [symbol for symbol in selected.symbols if symbol.pending]
+    return [symbol.id for symbol in (*about, *mentioning) if symbol.pending]

@@ -101,6 +101,19 @@ class FakeDaemon:
                 return
         raise AnswerIsNo(f"there is no workspace named {name}")
 
+    async def add_file(self, name: str) -> None:
+        """A file with one function of the same name, which nobody has asked about."""
+        (workspace,) = await self.workspaces()
+        symbols = [_module(name, 3), _function(f"{name}().", name, line=0)]
+        await self.store.store_files(workspace.id, [_file(f"{name}.py", symbols)], [])
+
+    async def next_in_turn(self) -> str:
+        """The uid of the orphan that would be asked about next."""
+        (workspace,) = await self.workspaces()
+        lane = Lane(workspace.id, "python")
+        (work,) = await self.store.claim(lane, 1, owner="test", lease_s=60.0)
+        return work.uid
+
     async def workspaces(self) -> list[Workspace]:
         return await self.store.read(lambda reader: reader.workspaces())
 

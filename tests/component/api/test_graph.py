@@ -126,3 +126,14 @@ async def everything(daemon: FakeDaemon) -> Any:
     return await daemon.store.read(
         lambda reader: (reader.symbols_like("*"), list(reader.every_edge()), reader.verify())
     )
+
+
+async def test_what_an_answer_lacks_is_served_next(
+    unix: aiohttp.ClientSession, daemon: FakeDaemon
+) -> None:
+    for name in ("early", "late"):
+        await daemon.add_file(name)
+    status, document = await get(unix, "/api/v1/graph/callees", symbol="late.py/late().")
+    assert status == HTTPStatus.OK
+    assert document["completeness"]["level"] != "complete"
+    assert await daemon.next_in_turn() == "late.py/late()."

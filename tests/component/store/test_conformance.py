@@ -770,3 +770,13 @@ async def test_outcomes_of_one_symbol_by_two_origins_keep_both(
     answer = await driver.store.read(lambda r: r.last_answer(["f", "g"], workspace.id))
     assert answer is not None
     assert answer[0].server == TY.server
+
+
+async def test_what_somebody_asked_for_is_claimed_before_all_others(driver: Driver) -> None:
+    await driver.index(A | {"b": (Def("k", (Use("f"),)),)})
+    ids = await driver.ids()
+    await driver.store.prefer([ids["b.py/k()."]])
+    (first,) = await driver.claim(1)
+    assert first.uid == "b.py/k()."
+    await driver.store.prefer([ids["b.py/k()."], 10**9])
+    await driver.check()

@@ -33,6 +33,7 @@ from enrichd_tracker.store import edges, failures
 NEEDED_MASKS = {kind: operation_mask(needed) for kind, needed in NEEDED_OPERATIONS.items()}
 DEFAULT_OPERATIONS = operation_mask((Operation.DEFINITION,))
 
+ASKED_RANK = -1
 URGENT_RANK = 0
 _RANKS = {
     **dict.fromkeys(SymbolKind, 3),
@@ -53,8 +54,17 @@ _WORK = """
 
 
 def rank_of(kind: SymbolKind) -> int:
-    """Functions and methods before types before the rest; 0 is kept for what changed."""
+    """Functions and methods before types before the rest; before them what somebody asked for,
+    and what changed."""
     return _RANKS[kind]
+
+
+def prefer(connection: sqlite3.Connection, symbol_ids: Iterable[int]) -> None:
+    """Let these orphans be served before all others: somebody waits for an answer."""
+    connection.executemany(
+        "UPDATE symbol SET rank = ? WHERE id = ? AND pending <> 0",
+        [(ASKED_RANK, symbol_id) for symbol_id in symbol_ids],
+    )
 
 
 def required(connection: sqlite3.Connection, workspace_id: int) -> Mapping[str, int]:

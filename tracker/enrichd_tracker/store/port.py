@@ -334,6 +334,10 @@ class Store(Protocol):
         """
         ...
 
+    async def prefer(self, symbol_ids: list[int]) -> None:
+        """Let these orphans be claimed before all others."""
+        ...
+
     async def retry(self, symbol_ids: list[int]) -> list[int]:
         """Make them orphans again; returns those that had failed."""
         ...

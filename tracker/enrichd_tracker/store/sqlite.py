@@ -200,6 +200,9 @@ class SqliteStore:
             at=self._clock.time(),
         )
 
+    async def prefer(self, symbol_ids: list[int]) -> None:
+        await self._write(orphans.prefer, symbol_ids)
+
     async def retry(self, symbol_ids: list[int]) -> list[int]:
         return await self._write(orphans.reopen, symbol_ids, self._clock.time())
 
