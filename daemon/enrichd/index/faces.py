@@ -281,9 +281,13 @@ class Faces:
                 break
             scope = self._scope_of(offset, name)
             if scope is None or scope.name in self._language.data.definitions:
-                if scope is None or name in scope.assigned:
-                    return self._heading(owner)[0], owner.end
-                heading = self._heading(owner)
+                start, body = self._heading(owner)
+                # A condition on a parameter narrows its type.
+                more = sum(used == name for used in _between(self._local_uses, body, owner.end))
+                within = sum(used == name for used in _between(self._local_uses, *span))
+                if scope is None or name in scope.assigned or more > within:
+                    return start, owner.end
+                heading = (start, body)
         return heading
 
     def _is_of_parameter(self, offset: int) -> bool:

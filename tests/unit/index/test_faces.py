@@ -180,6 +180,10 @@ FLOWS: dict[str, tuple[str, set[tuple[str, str]]]] = {
         "class A:\n    def m(self, b: B):\n        self.x = b\n",
         {("B", "m"), ("B", "x")},
     ),
+    "an attribute from a parameter that is narrowed": (
+        "class A:\n    def m(self, b):\n        assert f(b)\n        self.x = b\n",
+        {("f", "x")},
+    ),
     "an attribute from a local variable": (
         "class A:\n    def m(self):\n        b = B()\n        self.x = b\n",
         {("B", "x")},

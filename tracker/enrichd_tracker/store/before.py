@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import msgspec
 from msgspec import Struct
 
-from enrichd_tracker.model import CALLABLES, Face, FoundSymbol, ParsedFile, ParseStatus
+from enrichd_tracker.model import CALLABLES, Face, FileStat, FoundSymbol, ParsedFile, ParseStatus
 from enrichd_tracker.store.edges import ERROR_SYMBOL
 
 _faces = msgspec.msgpack.Decoder(dict[str, Face])
@@ -49,6 +49,14 @@ def file_before(connection: sqlite3.Connection, workspace_id: int, path: str) ->
         return None
     file_id, language, digest, status, faces = row
     return OldFile(file_id, language, digest, status, _faces.decode(faces) if faces else {})
+
+
+def touch(connection: sqlite3.Connection, file_id: int, stat: FileStat) -> None:
+    """Remember another stat of a file that says the same."""
+    connection.execute(
+        "UPDATE file SET size = ?, mtime_ns = ?, inode = ? WHERE id = ?",
+        (stat.size, stat.mtime_ns, stat.inode, file_id),
+    )
 
 
 def symbols_before(connection: sqlite3.Connection, file_id: int) -> dict[str, OldSymbol]:

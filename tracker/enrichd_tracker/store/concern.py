@@ -13,7 +13,8 @@ Who is pending has no edges to show what it uses, and counts as a user of all th
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Container, Iterable, Mapping
 from typing import Any
 
 from enrichd_tracker.model import CALLABLES, TYPES, Face, SymbolKind
@@ -75,6 +76,35 @@ def modules_among(names: Iterable[str]) -> set[str]:
     return {name for name in names if name.endswith("/")}
 
 
+def module_among(names: Iterable[str]) -> str:
+    """The longest of those that stand for the file itself; none for a file without any."""
+    return max(modules_among(names), key=len, default="")
+
+
+def standing_at(
+    connection: sqlite3.Connection,
+    workspace_id: int,
+    modules: Iterable[str],
+    newcomers: Container[int],
+) -> set[int]:
+    """The files that are imported as one of these modules, or as a part of one.
+
+    When another file appears in such a place or goes from it, they may be no modules any more, or
+    be some again: what they import beside themselves hangs on that. A newcomer is one of them only
+    if it is not alone in its place.
+    """
+    found = set[int]()
+    for module in modules:
+        if module:
+            rows = connection.execute(
+                "SELECT id, module FROM file WHERE workspace_id = ? AND module >= ? AND module < ?",
+                (workspace_id, module, f"{module[:-1]}0"),  # what comes after a slash
+            ).fetchall()
+            here = Counter(row[1] for row in rows)
+            found.update(row[0] for row in rows if row[0] not in newcomers or here[row[1]] > 1)
+    return found
+
+
 class Reach:
     """How far a change can reach: into the files that import what changed, directly or not.
 
@@ -115,7 +145,7 @@ class Reach:
                 WHERE file.workspace_id = {int(workspace_id)} AND"""
             importing = {row[0] for row in select_in(connection, query, fresh, "flow.name")} - found
             found |= importing
-            fresh = _modules_of(connection, importing) - known
+            fresh = modules_of(connection, importing) - known
         return cls(connection, workspace_id, found)
 
     def standing_in(self, files: Iterable[int]) -> set[int]:
@@ -125,7 +155,7 @@ class Reach:
 
     def modules_of(self, files: Iterable[int]) -> set[str]:
         """The names that these files may be imported by."""
-        return _modules_of(self._connection, files)
+        return modules_of(self._connection, files)
 
     def mentioning(self, names: Iterable[str]) -> list[tuple[int, int, int]]:
         """(symbol, its file, what it is pending) of each symbol that mentions one of the names."""
@@ -163,7 +193,8 @@ class Reach:
         return found
 
 
-def _modules_of(connection: sqlite3.Connection, files: Iterable[int]) -> set[str]:
+def modules_of(connection: sqlite3.Connection, files: Iterable[int]) -> set[str]:
+    """The names that these files may be imported by."""
     found = set[str]()
     for (module,) in select_in(connection, "SELECT module FROM file WHERE", files):
         parts = module.split("/")[:-1]

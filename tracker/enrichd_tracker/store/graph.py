@@ -16,7 +16,6 @@ import msgspec
 
 from enrichd_tracker.model import (
     TYPES,
-    FileStat,
     FoundSymbol,
     Operation,
     ParsedFile,
@@ -32,6 +31,7 @@ from enrichd_tracker.store.before import (
     is_same,
     is_same_file,
     symbols_before,
+    touch,
 )
 from enrichd_tracker.store.port import Stored
 
@@ -83,6 +83,8 @@ class _FileWriter:
         self._types: set[tuple[int, str]] = set()  # (file, name) of symbols of another type now
         self._modules: set[str] = set()  # of all that changed, appeared or went
         self._files: set[int] = set()  # that changed
+        self._places: set[str] = set()  # modules of files that appeared or went
+        self._new: set[int] = set()  # files that appeared
         self._all_names = False  # what differs does not say which names it binds
         self._again: set[int] = set()  # asked again though their own text did not change
         self._gone: set[int] = set()
@@ -100,10 +102,12 @@ class _FileWriter:
         self._stored.files += 1
         self._stored.symbols += len(file.symbols)
         if before is not None and is_same_file(file, before, old):
-            self._touch(before.id, file.stat)
+            touch(self._connection, before.id, file.stat)
             return
         self._compare(file, before)
         file_id = self._store_file(file)
+        if before is None:
+            self._new.add(file_id)
         renamed = self._store_names(file, file_id)
         runs.store_parse_result(self._connection, self._workspace_id, file_id, file, self._at)
         whole = (
@@ -133,6 +137,7 @@ class _FileWriter:
             return
         self._names.update(before.faces)
         self._modules |= concern.modules_among(before.faces)
+        self._places.add(concern.module_among(before.faces))
         self._forget_symbols(symbols_before(self._connection, before.id))
         self._connection.execute("DELETE FROM file WHERE id = ?", (before.id,))
 
@@ -151,27 +156,30 @@ class _FileWriter:
     def _concerned(self) -> set[int]:
         if not (self._names or self._types or self._anew):
             return set()
+        moved = concern.standing_at(
+            self._connection, self._workspace_id, self._places, self._new | self._files
+        )
+        self._modules |= concern.modules_of(self._connection, moved)
+        self._names |= concern.modules_of(self._connection, moved)
+        self._files |= moved
         by_bodies = orphans.concludes_from_bodies(self._connection, self._workspace_id)
         reach = concern.Reach.of(self._connection, self._workspace_id, self._modules, self._files)
         if not reach.files:
             return set()
         if self._all_names:
             return reach.standing_in(reach.files)
-        return concern.Concern(self._connection, reach, by_bodies=by_bodies).follow(
-            self._names, self._types, self._anew
-        )
+        following = concern.Concern(self._connection, reach, by_bodies=by_bodies)
+        return reach.standing_in(moved) | following.follow(self._names, self._types, self._anew)
 
     # Files.
-
-    def _touch(self, file_id: int, stat: FileStat) -> None:
-        self._connection.execute(
-            "UPDATE file SET size = ?, mtime_ns = ?, inode = ? WHERE id = ?",
-            (stat.size, stat.mtime_ns, stat.inode, file_id),
-        )
 
     def _compare(self, file: ParsedFile, before: OldFile | None) -> None:
         """Note the names that others see otherwise now."""
         self._modules |= concern.modules_among(file.faces)
+        now_at = concern.module_among(file.faces)
+        was_at = concern.module_among(before.faces) if before is not None else ""
+        if now_at != was_at:
+            self._places |= {now_at, was_at}
         if before is None:
             self._names.update(file.faces)
             return
@@ -206,7 +214,7 @@ class _FileWriter:
                 file.stat.inode,
                 file.digest,
                 file.ascii,
-                max(concern.modules_among(file.faces), key=len, default=""),
+                concern.module_among(file.faces),
                 _encode(file.faces) if file.faces else None,
                 _encode(file.import_sites) if file.import_sites else None,
                 _encode(file.canary) if file.canary else None,

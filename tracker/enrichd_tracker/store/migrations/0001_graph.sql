@@ -26,6 +26,8 @@ CREATE TABLE file (
     UNIQUE (workspace_id, path)
 ) STRICT;
 
+CREATE INDEX file_module ON file (workspace_id, module);
+
 CREATE TABLE parse_result (
     file_id     INTEGER PRIMARY KEY REFERENCES file ON DELETE CASCADE,
     status      TEXT NOT NULL,
