@@ -374,7 +374,7 @@ def test_a_renamed_file_is_not_asked_again(plant: Plant) -> None:
     before = tree.edges()
     (tree.root / "a.py").rename(tree.root / "c.py")
     again = tree.index()
-    assert again.requests < 10 < 40 < first.requests
+    assert (again.requests < 10, first.requests > 40) == (True, True)
     inside = {edge for edge in before if edge[0].startswith("a.py/f")}
     assert len(inside) == 120
     moved = {tuple(part.replace("a.py/", "c.py/") for part in edge) for edge in inside}
