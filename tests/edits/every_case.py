@@ -24,7 +24,6 @@ CASES = {
 }
 _START = "ty looks for its roots and its configuration only when it starts"
 _REACH = "whether code is reached hangs on a statement that binds no name"
-_INSIDE = "what a class is made of is no use of its members"
 UNSETTLED = {
     "a folder python appears": _START,
     "a folder src appears": _START,
@@ -38,9 +37,6 @@ UNSETTLED = {
     "a condition around star imports chooses": _REACH,
     "a module calls what does not return any more": _REACH,
     "a branch of a module calls what does not return any more": _REACH,
-    "a key of a TypedDict": _INSIDE,
-    "the order of a NamedTuple": _INSIDE,
-    "a member more makes a branch possible": _INSIDE,
     "a cast to a name in quotes": "a name in quotes that is no annotation is no mention",
 }
 """Cases in which the law does not hold yet, and why."""

@@ -120,7 +120,7 @@ class Faces:
         faces = {}
         for name, parts in self._parts.items():
             parts.sort()
-            binding = digest_of(*(binding for _, binding, _ in parts))
+            binding = digest_of(*(binding for _, binding, _ in parts if binding))
             faces[name] = Face(binding, digest_of(*(type_ for _, _, type_ in parts)))
         return faces, sorted(self._flows)
 
@@ -208,6 +208,8 @@ class Faces:
                 self._add(name, place, where.descriptors.encode(), context, type_=text)
             else:  # no edge shows who uses it
                 self._add(name, place, where.descriptors.encode(), context, text)
+            if where.kind in TYPES:  # what it is made of (TypedDict, NamedTuple, Enum)
+                self._add(where.name, place, type_=text)
             for part_start, part_end in _pieces(start, end, self._arms.within(start, end)):
                 self._flow((part_start, part_end), name, loose=not symbol)
         if bound.rebound:

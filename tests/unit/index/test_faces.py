@@ -98,6 +98,12 @@ SEEN: dict[str, tuple[str, str, set[str], set[str]]] = {
         {"x"},
         set(),
     ),
+    "what a class is made of": (
+        "class A(NamedTuple):\n    x: int\n",
+        "class A(NamedTuple):\n    y: int\n    x: int\n",
+        {"y"},
+        {"A"},
+    ),
     "an operator": (
         "class A:\n    def __enter__(self): ...\n",
         "class A:\n    def __enter__(self) -> B: ...\n",
