@@ -190,13 +190,17 @@ class App:
     async def _serve_languages(self, workspace: Workspace, languages: set[str]) -> None:
         if self._stopping or self._servers is Servers.NEVER:
             return
+        known = profiles(self.config)
+        named = {each: known.get(self.config.enrich.servers.get(each, "")) for each in languages}
+        for language, profile in sorted(named.items()):
+            if profile is not None:
+                lane = Lane(workspace.id, language)
+                await self.enrichment.look_around(lane, profile, Path(workspace.root))
         if self._servers is Servers.WHEN_NEEDED:
             orphans = await self.store.read(lambda reader: reader.orphans_by_language(workspace.id))
             languages = {language for language, n in orphans.items() if n}
-        known = profiles(self.config)
         for language in sorted(languages):
-            profile = known.get(self.config.enrich.servers.get(language, ""))
-            if profile is not None:
+            if (profile := named.get(language)) is not None:
                 await self.enrichment.add_lane(Lane(workspace.id, language), workspace, profile)
 
     # How it is.

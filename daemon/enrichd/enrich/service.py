@@ -26,6 +26,7 @@ from enrichd.enrich.resolve import Resolver
 from enrichd.enrich.sources import Sources
 from enrichd.lsp.documents import ChangeKind
 from enrichd.lsp.profiles import Profile
+from enrichd.lsp.python_environment import surroundings
 from enrichd.lsp.readiness import DocumentProbe
 from enrichd.lsp.states import ServerState
 from enrichd.lsp.status import ServerStatus
@@ -192,12 +193,27 @@ class Enrichment:
     async def remove_lanes(self, workspace_id: int) -> None:
         """The workspace is no longer served; its servers are ended."""
         for lane in [each for each in self.lanes if each.workspace_id == workspace_id]:
-            worker = self.lanes.pop(lane)
-            await self._end(worker)
-            self.recorder.released(self.queue.close(lane))
-            self._required.pop(lane, None)
-            self._shown.pop(lane, None)
-            self._show_states(worker.supervisor.profile.name)
+            await self._remove_lane(lane)
+
+    async def look_around(self, lane: Lane, profile: Profile, root: Path) -> None:
+        """Start the lane's server afresh, and ask it all again, if it would find other things."""
+        digest = await asyncio.to_thread(surroundings, profile, root)
+        forgotten = await self._store.surround(lane, digest)
+        if forgotten is None:
+            return
+        _log.info("what the server finds has changed", action="surroundings", root=str(root))
+        for symbol_id in forgotten:
+            self.tracker.clear_failure(symbol_id)
+        if lane in self.lanes:
+            await self._remove_lane(lane)
+
+    async def _remove_lane(self, lane: Lane) -> None:
+        worker = self.lanes.pop(lane)
+        await self._end(worker)
+        self.recorder.released(self.queue.close(lane))
+        self._required.pop(lane, None)
+        self._shown.pop(lane, None)
+        self._show_states(worker.supervisor.profile.name)
 
     def use_options(self, *, external: ExternalPolicy, request_timeout_s: float) -> None:
         """What lanes that are added from now on are told."""

@@ -7,12 +7,14 @@ server that does not know that folder. Nothing of the workspace is run to find o
 from __future__ import annotations
 
 import configparser
+import hashlib
 import sys
 import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import msgspec
 from msgspec import Struct, structs
 
 from enrichd.lsp.documents import read_document
@@ -64,6 +66,23 @@ def adapt(profile: Profile, root: Path) -> Profile:
         case _:
             return profile
     return structs.replace(profile, settings=deep_merge(settings, profile.settings))
+
+
+def surroundings(profile: Profile, root: Path) -> str:
+    """Equal as long as a server that is started now finds what one found earlier.
+
+    It is the files that configure it, the folders that it takes for roots by itself, and what
+    ``adapt`` tells it: a server looks for them when it starts, and every answer may hang on them.
+    """
+    digest = hashlib.blake2b(digest_size=8)
+    digest.update(msgspec.json.encode(adapt(profile, root).settings, order="deterministic"))
+    for name in profile.root_markers:
+        digest.update(f"\0{name}\0{read_document(root / name) or ''}".encode())
+    project = section_of(_pyproject(root), "project.name")
+    for name in sorted({"src", "python", "tests", str(project).replace("-", "_")}):
+        package = _holds(root / name / "__init__.py", Path.exists)
+        digest.update(f"\0{name} {_holds(root / name, Path.is_dir)} {package}".encode())
+    return digest.hexdigest()
 
 
 def _for_ty(python: PythonEnvironment, root: Path) -> Table:

@@ -191,6 +191,8 @@ class _FileWriter:
         if (before.status, file.status) != (ParseStatus.OK, ParseStatus.OK):
             # What a parser makes of an error is its own affair: a server may see other names.
             names = {*before.faces, *file.faces}
+        if now_at != was_at:  # what stands around it may be a root of imports, or not
+            names |= concern.modules_among(before.faces) | concern.modules_among(file.faces)
         self._names |= names
         self._types.update((before.id, name) for name in types)
 

@@ -334,6 +334,14 @@ class Store(Protocol):
         """
         ...
 
+    async def surround(self, lane: Lane, digest: str) -> list[int] | None:
+        """Remember what a server finds around the lane's files when it starts.
+
+        Where that has changed all of the lane's symbols are orphans again; returns those that had
+        failed, and None where nothing has changed.
+        """
+        ...
+
     async def prefer(self, symbol_ids: list[int]) -> None:
         """Let these orphans be claimed before all others."""
         ...

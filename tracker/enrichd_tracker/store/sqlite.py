@@ -200,6 +200,9 @@ class SqliteStore:
             at=self._clock.time(),
         )
 
+    async def surround(self, lane: Lane, digest: str) -> list[int] | None:
+        return await self._write(workspaces.surround, lane, digest, self._clock.time())
+
     async def prefer(self, symbol_ids: list[int]) -> None:
         await self._write(orphans.prefer, symbol_ids)
 

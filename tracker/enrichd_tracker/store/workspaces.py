@@ -4,13 +4,36 @@ from __future__ import annotations
 
 import sqlite3
 
-from enrichd_tracker.store import edges
+from enrichd_tracker.model import Lane
+from enrichd_tracker.store import edges, orphans
 
 
 def finish_run(connection: sqlite3.Connection, workspace_id: int, at: float) -> None:
     """The run went through: from now on changes are changes of something known."""
     edges.drop_unused_externals(connection, workspace_id)
     connection.execute("UPDATE workspace SET indexed_at = ? WHERE id = ?", (at, workspace_id))
+
+
+def surround(
+    connection: sqlite3.Connection, lane: Lane, digest: str, at: float
+) -> list[int] | None:
+    """Remember what is around a lane's files; where that has changed, ask about all of them again.
+
+    Returns the symbols whose failures are forgotten, None where nothing has changed.
+    """
+    key = (lane.workspace_id, lane.language)
+    old = connection.execute(
+        "SELECT digest FROM surroundings WHERE workspace_id = ? AND language = ?", key
+    ).fetchone()
+    if old == (digest,):
+        return None
+    connection.execute("INSERT OR REPLACE INTO surroundings VALUES (?, ?, ?)", (*key, digest))
+    if old is None:
+        return None
+    rows = connection.execute(
+        "SELECT id FROM symbol WHERE workspace_id = ? AND language = ? AND file_id IS NOT NULL", key
+    )
+    return orphans.reopen(connection, [row[0] for row in rows], at)
 
 
 def remove_workspace(connection: sqlite3.Connection, workspace_id: int) -> list[int]:
@@ -29,6 +52,7 @@ def remove_workspace(connection: sqlite3.Connection, workspace_id: int) -> list[
         "DELETE FROM file WHERE workspace_id = ?",
         "DELETE FROM tally WHERE workspace_id = ?",
         "DELETE FROM requirement WHERE workspace_id = ?",
+        "DELETE FROM surroundings WHERE workspace_id = ?",
         "DELETE FROM job WHERE workspace_id = ?",
         "DELETE FROM indexing_error WHERE workspace_id = ?",
         "DELETE FROM workspace WHERE id = ?",

@@ -164,6 +164,14 @@ CREATE TABLE requirement (
     PRIMARY KEY (workspace_id, language)
 ) STRICT, WITHOUT ROWID;
 
+-- What a server finds around a workspace's files when it starts: its configuration, its roots.
+CREATE TABLE surroundings (
+    workspace_id INTEGER NOT NULL REFERENCES workspace,
+    language     TEXT NOT NULL,
+    digest       TEXT NOT NULL,
+    PRIMARY KEY (workspace_id, language)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE job (
     id            TEXT PRIMARY KEY,
     workspace_id  INTEGER NOT NULL REFERENCES workspace,
