@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.edits.cases import TWO, Case, case
+from tests.edits.cases import TWO, Case, case, turned
 
 LAYOUT: dict[str, Case] = {
     "pyproject.toml asks for another Python": case(
@@ -109,6 +109,17 @@ LAYOUT: dict[str, Case] = {
     "a file says it is in Latin-1": case(
         {"x.py": "def f(): ...\n", "u.py": ("from x import f\ndef u():\n    f()\n")},
         {"x.py": b"# -*- coding: latin-1 -*-\ns = '\xe9'\ndef f(): ...\n"},
+    ),
+    "a package imports its own module": turned(
+        {"p/__init__.py": "\n", "p/b.py": "class P: ...\n", "p/f.py": "from . import b\n"},
+        "p/__init__.py",
+        "\n",
+        "from p.b import P\n",
+    ),
+    "a file with relative imports is hidden by a package": case(
+        {"s/__init__.py": "", "s/i.py": "class I: ...\n", "s/x.py": "from .i import I\n"},
+        {"s/x/__init__.py": ""},
+        {"s/x/__init__.py": None},
     ),
     "a file changes and keeps its time": case(
         {"t.py": TWO, "u.py": "from t import A\n\ndef u():\n    A().m()\n    A().only_a()\n"},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.edits.cases import Case, felt
+from tests.edits.cases import Case, case, felt, turned
 
 
 def _chosen(text: str) -> Case:
@@ -119,3 +119,36 @@ REACHED: dict[str, Case] = {
         "-> NoReturn",
     ),
 }
+
+_C = "class C:\n    def m(self): ...\n"
+_USE = "def use(c: C):\n    c.m()\n"
+_HEIR = "class D(C):\n    def k(self):\n        self.m()\n"
+_MADE = "k = C()\ndef use():\n    k.m()\n"
+_BASE = (
+    "class Base:\n    def run(self): ...\n    def stop(self):\n        self.run()\n"
+    "def after():\n    return Base()\n"
+)
+ORDER: dict[str, Case] = {
+    "a class comes after the function that is annotated with it": case(
+        {"a.py": _C + _USE}, {"a.py": _USE + _C}, {"a.py": _C + _USE}
+    ),
+    "a class comes after its heir": case(
+        {"a.py": _C + _HEIR}, {"a.py": _HEIR + _C}, {"a.py": _C + _HEIR}
+    ),
+    "a class comes after the variable that is made of it": case(
+        {"a.py": _C + _MADE, "u.py": "from a import k\ndef u():\n    k.m()\n"},
+        {"a.py": _MADE + _C, "u.py": "from a import k\ndef u():\n    k.m()\n"},
+    ),
+    "a line is indented by three more": turned(
+        {
+            "base.py": _BASE,
+            "use.py": (
+                "from base import Base, after\ndef u(b: Base):\n    b.stop()\n    after().run()\n"
+            ),
+        },
+        "base.py",
+        "    def stop",
+        "       def stop",
+    ),
+}
+"""What nobody's text says: where something stands."""

@@ -93,10 +93,12 @@ class Faces:
         is_package = folder and file in language.package_files
         self._package = module_keys(path, language.package_files) if is_package else []
         self._taken_in: set[str] = set()
+        self._first: dict[str, int] = {}
 
     def collect(self, root: Draft) -> tuple[dict[str, Face], list[Flow]]:
         """(face of each name, flows). Fills in the faces of the definitions."""
         keys = module_keys(self._path, self._language.package_files)
+        self._first = _first_places(self._regions)
         for key in keys:
             self._add(key, 0, b"")
         self._add(root.name.rpartition(".")[2], 0, root.name.encode())
@@ -131,6 +133,12 @@ class Faces:
 
     def _add(self, name: str, offset: int, *binding: bytes, type_: bytes = b"") -> None:
         self._parts.setdefault(name, []).append((offset, b"\0".join(binding), type_))
+
+    def _order(self, start: int, end: int) -> bytes:
+        """Which of the names in a stretch are bound above it: below, they mean something else."""
+        first = self._first
+        used = (from_bytes(name) for name in _between(self._uses, start, end))
+        return bytes(first.get(name, start) < start for name in used)
 
     def _flow(self, span: Span, onto: str, *, loose: bool = False) -> None:
         """Let a name rest on all that is used in a stretch."""
@@ -177,7 +185,7 @@ class Faces:
     def _definition(self, draft: Draft, keys: list[str]) -> None:
         around = draft.parent.named() if draft.parent is not None else draft
         heading = self._heading(draft)
-        text = self._words.between(*heading)
+        text = self._words.between(*heading) + self._order(*heading)
         context = self._context(draft.start, around, draft.name)
         draft.face = digest_of(text, context)
         what = f"{around.descriptors} {draft.kind} {draft.overload}".encode()
@@ -202,7 +210,7 @@ class Faces:
             places.append(bound.variable.name_start)
         for place in places:
             start, end = _innermost(self._statements, place)
-            text = self._without_arms(start, end)
+            text = self._without_arms(start, end) + self._order(start, end)
             context = self._context(place, where, name)
             if symbol:
                 self._add(name, place, where.descriptors.encode(), context, type_=text)
@@ -323,6 +331,18 @@ class Faces:
         listed = {from_bytes((node.text or b"").decode("latin-1")) for node in nodes}
         for name in {from_bytes(raw) for raw in module.bound} | listed:
             self._add(name, 0, b"handed out" if name in listed else b"kept")
+
+
+def _first_places(regions: Regions) -> dict[str, int]:
+    """Where the module binds each of its names for the first time."""
+    found = {}
+    for name, bound in regions.module.bound.items():
+        places = [*bound.imports, *bound.places, *(draft.start for draft in bound.definitions)]
+        if bound.variable is not None:
+            places.append(bound.variable.name_start)
+        if places:
+            found[from_bytes(name)] = min(places)
+    return found
 
 
 def _innermost(spans: Spans, offset: int) -> Span:

@@ -104,6 +104,12 @@ SEEN: dict[str, tuple[str, str, set[str], set[str]]] = {
         {"y"},
         {"A"},
     ),
+    "a class comes after what is annotated with it": (
+        "class A: ...\ndef f() -> A: ...\n",
+        "def f() -> A: ...\nclass A: ...\n",
+        set(),
+        {"f"},
+    ),
     "an operator": (
         "class A:\n    def __enter__(self): ...\n",
         "class A:\n    def __enter__(self) -> B: ...\n",
