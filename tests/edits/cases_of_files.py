@@ -141,7 +141,19 @@ def _renamed(files: dict[str, str | bytes], old: str, new: str) -> dict[str, str
     return dict.fromkeys(gone) | {new + path[len(old) :]: files[path] for path in gone}
 
 
+_PART: dict[str, str | bytes] = {
+    "p/__init__.py": "",
+    "p/s.py": "def f(): ...\n",
+    "u.py": "from p import s\ndef u():\n    s.f()\n    s.later()\n",
+    "p/v.py": "from . import s as z\ndef v():\n    z.f()\n    z.later()\n",
+}
 FILES: dict[str, Case] = {
+    "a name appears in a module that is imported from its package": turned(
+        _PART, "p/s.py", "def f(): ...\n", "def f(): ...\ndef later(): ...\n"
+    ),
+    "a module that is imported from its package is renamed": case(
+        _PART, _renamed(_PART, "p/s.py", "p/t.py"), {"p/t.py": None, "p/s.py": "def f(): ...\n"}
+    ),
     "a file is renamed and back": case(
         {"a.py": "def f(): ...\n", "u.py": "from a import f\ndef u():\n    f()\n"},
         {"a.py": None, "z.py": "def f(): ...\n"},

@@ -227,7 +227,9 @@ class Faces:
         item = self._words.between(*_innermost(self._items, place))
         source = self._source(_innermost(self._imports, place))
         keys = self._keys_of(item if source is None else source)
-        self._rest_on_modules(keys, name)
+        # What is asked of a package may be a module of it.
+        part = [] if source is None else [f"{''.join(keys[-1:])}{_raw(item)}/"]
+        self._rest_on_modules([*keys, *part], name)
         if scope.rule.symbols:
             where = scope.draft.named()
             target = ["".join(keys[-1:]).encode(), b"" if source is None else item]
@@ -343,6 +345,10 @@ def _first_places(regions: Regions) -> dict[str, int]:
         if places:
             found[from_bytes(name)] = min(places)
     return found
+
+
+def _raw(piece: bytes) -> str:
+    return from_bytes(piece.decode("latin-1"))
 
 
 def _innermost(spans: Spans, offset: int) -> Span:

@@ -206,22 +206,43 @@ FLOWS: dict[str, tuple[str, set[tuple[str, str]]]] = {
     ),
     "an import": (
         "from a.b import c as d, e\n",
-        {("a/", "a/b/"), ("a/b/", "d"), ("a/b/", "e")},
+        {
+            ("a/", "a/b/"),
+            ("a/b/", "a/b/c/"),
+            ("a/b/c/", "d"),
+            ("a/b/", "a/b/e/"),
+            ("a/b/e/", "e"),
+        },
     ),
     "a module": ("import a.b\n", {("a/", "a/b/"), ("a/b/", "a")}),
     "an import beside": (
         "from . import a\nfrom .b import c\n",
-        {("src/pkg/sub/", "a"), ("src/pkg/sub/", "src/pkg/sub/b/"), ("src/pkg/sub/b/", "c")},
+        {
+            ("src/pkg/sub/", "src/pkg/sub/a/"),
+            ("src/pkg/sub/a/", "a"),
+            ("src/pkg/sub/", "src/pkg/sub/b/"),
+            ("src/pkg/sub/b/", "src/pkg/sub/b/c/"),
+            ("src/pkg/sub/b/c/", "c"),
+        },
     ),
     "an import from above": (
         "from ..b import c\n",
-        {("src/pkg/", "src/pkg/b/"), ("src/pkg/b/", "c")},
+        {("src/pkg/", "src/pkg/b/"), ("src/pkg/b/", "src/pkg/b/c/"), ("src/pkg/b/c/", "c")},
     ),
     "a condition": (
         "if a.B:\n    def f(): ...\nelif c:\n    from d import e\n",
-        {("a", "f"), ("B", "f"), ("c", "f"), ("a", "e"), ("B", "e"), ("c", "e"), ("d/", "e")},
+        {
+            ("a", "f"),
+            ("B", "f"),
+            ("c", "f"),
+            ("a", "e"),
+            ("B", "e"),
+            ("c", "e"),
+            ("d/", "d/e/"),
+            ("d/e/", "e"),
+        },
     ),
-    "an import in a function": ("def f():\n    from a import b\n", {("a/", "b")}),
+    "an import in a function": ("def f():\n    from a import b\n", {("a/", "a/b/"), ("a/b/", "b")}),
     "an import of everything": (
         "from .a import *\n",
         {("src/pkg/sub/", "src/pkg/sub/a/"), ("src/pkg/sub/a/", "*")},
