@@ -25,6 +25,37 @@ FORMS: dict[str, Case] = {
         "k1",
         "k2",
     ),
+    "a local annotation in quotes": felt(
+        {
+            "k1.py": ("class K:\n    def m(self): ...\n"),
+            "k2.py": ("class K:\n    def m(self): ...\n"),
+            "u.py": ("from k import K\ndef u(x):\n    y: 'K' = x\n    y.m()\n"),
+            "k.py": "from k1 import K\n",
+        },
+        "k.py",
+        "k1",
+        "k2",
+    ),
+    "a parameter with its class in quotes": felt(
+        {
+            "k1.py": ("class K:\n    def m(self): ...\n"),
+            "k2.py": ("class K:\n    def m(self): ...\n"),
+            "u.py": ("import k\ndef u(x: 'k.K | None'):\n    if x:\n        x.m()\n"),
+            "k.py": "from k1 import K\n",
+        },
+        "k.py",
+        "k1",
+        "k2",
+    ),
+    "a class in quotes is another one of its file": felt(
+        {
+            "v.py": ("from t import A, B\nclass K(A): ...\nclass L(B): ...\nk: 'K'\n"),
+            "u.py": ("import v\ndef u():\n    v.k.m()\n"),
+        },
+        "v.py",
+        "'K'",
+        "'L'",
+    ),
     "__new__ makes something else": felt(
         {
             "v.py": ("from t import A, B\nclass N:\n    def __new__(cls) -> A: ...\n"),

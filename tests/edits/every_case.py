@@ -23,15 +23,8 @@ CASES = {
     **cases_of_reach.REACHED,
     **cases_of_reach.ORDER,
 }
-_REACH = "whether code is reached hangs on a statement that binds no name"
 UNSETTLED = {
     "a file changes and keeps its time": "ty tells versions of a file by its time alone",
-    "a condition ends the module": _REACH,
-    "a condition deletes": _REACH,
-    "a condition around star imports chooses": _REACH,
-    "a module calls what does not return any more": _REACH,
-    "a branch of a module calls what does not return any more": _REACH,
-    "a cast to a name in quotes": "a name in quotes that is no annotation is no mention",
 }
 """Cases in which the law does not hold yet, and why."""
 IN_THE_SUITE = (

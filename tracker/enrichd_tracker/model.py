@@ -253,8 +253,6 @@ class Flow(Struct, array_like=True, frozen=True, gc=False, order=True):
     onto: str
     loose: bool = False
     """``onto`` is no symbol (an attribute, what an import binds): no edge shows who uses it."""
-    quoted: bool = False
-    """``name`` stands in a text that is read as a type: no edge shows that it is used."""
 
 
 class ParsedFile(Struct, array_like=True, frozen=True, gc=False):

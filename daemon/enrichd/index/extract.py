@@ -12,6 +12,7 @@ a language says
 ``@sets``                an attribute that is given a value
 ``@export``              a text that names something which the module hands out
 ``@statement``           a statement that binds variables or sets attributes
+``@quoted``              a text that is read as code, unless it is ``@unquoted`` too
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from enrichd.index.digests import Words
 from enrichd.index.faces import Faces
 from enrichd.index.languages import Language
 from enrichd.index.lines import by_bytes, from_bytes, line_starts, position
+from enrichd.index.quoted import read_quoted
 from enrichd.index.regions import Captures, divide
 from enrichd.index.scopes import Draft, Resolver
 from enrichd.index.sites import SiteCollector
@@ -57,6 +59,7 @@ def extract(language: Language, source: bytes, *, path: str, module: str) -> Ext
     tree = language.parser.parse(source)
     captures = QueryCursor(language.query).captures(tree.root_node)
     errors = _errors(language, tree, captures)
+    quoted = read_quoted(language, source, captures)
     text = by_bytes(source)
     starts = line_starts(source)
 
@@ -76,7 +79,7 @@ def extract(language: Language, source: bytes, *, path: str, module: str) -> Ext
     doubtful = _names_within(captures, errors, text)
     resolver = Resolver(language, open_module=is_open, doubtful=doubtful)
     sites = SiteCollector(captures, regions, resolver, text, starts)
-    sites.collect()
+    sites.collect(quoted)
     sites.collect_exports()
     words = Words(source, captures)
     faces = Faces(language, captures, regions, sites, words, path)

@@ -17,16 +17,17 @@ More captures, beside those of extract.py:
 ``@decorated``         a definition with its decorators
 ``@branch``, ``@arm``  a statement with a condition, and the blocks of any statement
 ``@comment``           says nothing
-``@type.text``         a text that is read as a type
+``@ends``, ``@ends.call``   a statement that may end the module, and what such a one calls
 ``@import.statement``, ``@import.item``   an import and each dotted name that it asks for,
 ``@import.source``                        the module that they are asked of
 """
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_left
 from itertools import pairwise
+
+from tree_sitter import Node
 
 from enrichd.index.digests import Words, digest_of
 from enrichd.index.languages import Language
@@ -39,7 +40,8 @@ from enrichd_tracker.model import CALLABLES, TYPES, Face, Flow, SymbolKind
 
 EVERYTHING = "*"
 """Stands for imports of names that the file does not show."""
-_WORD = re.compile(r"[^\W\d]\w*")
+_NEVER = "!"
+"""After a name: that it does not return when it is called."""
 
 
 def module_keys(path: str, package_files: frozenset[str]) -> list[str]:
@@ -78,11 +80,6 @@ class Faces:
         self._imports = Spans(captures.get("import.statement", ()))
         self._items = Spans(captures.get("import.item", ()))
         self._sources = Spans(captures.get("import.source", ()))
-        self._type_texts = sorted(
-            (node.start_byte, from_bytes(node.text.decode("latin-1")))
-            for node in captures.get("type.text", ())
-            if node.text is not None
-        )
         self._bodies: dict[int, list[int]] = {}
         for node in captures.get("enter", ()):
             self._bodies.setdefault(node.end_byte, []).append(node.start_byte)
@@ -119,6 +116,8 @@ class Faces:
             for node in stars:
                 source = self._source(_innermost(self._imports, node.start_byte))
                 self._rest_on_modules(self._keys_of(source or b""), EVERYTHING)
+                self._context(node.start_byte, root, EVERYTHING)
+        self._ends(root)
         faces = {}
         for name, parts in self._parts.items():
             parts.sort()
@@ -145,8 +144,6 @@ class Faces:
         start, end = span
         for used in _between(self._uses, start, end):
             self._flows.add(Flow(from_bytes(used), onto, loose))
-        for text in _between(self._type_texts, start, end):
-            self._flows.update(Flow(name, onto, loose, True) for name in _WORD.findall(text))
 
     def _context(self, offset: int, within: Draft, name: str) -> bytes:
         """The conditions that a name is bound under, inside a definition."""
@@ -191,6 +188,8 @@ class Faces:
         what = f"{around.descriptors} {draft.kind} {draft.overload}".encode()
         self._add(draft.name, draft.start, what, context, type_=text)
         self._flow(heading, draft.name)
+        if self._language.may_never_return(text):
+            self._add(draft.name + _NEVER, draft.start, what, context)
         if draft.kind in CALLABLES | {SymbolKind.PROPERTY} and self._language.is_implicit(
             draft.name
         ):
@@ -268,7 +267,7 @@ class Faces:
         """What is given to attributes: in a function's body, but seen from outside."""
         for node in self._captures.get("sets", ()):
             start, end = node.byte_range
-            name = from_bytes((node.text or b"").decode("latin-1"))
+            name = _text_of(node)
             owner = self._regions.at(start).owner.named()
             if not self._is_of_parameter(start):
                 continue  # only the object that a method is called on has its attributes that way
@@ -330,9 +329,22 @@ class Faces:
         ]
         if not nodes:
             return
-        listed = {from_bytes((node.text or b"").decode("latin-1")) for node in nodes}
+        listed = {_text_of(node) for node in nodes}
         for name in {from_bytes(raw) for raw in module.bound} | listed:
             self._add(name, 0, b"handed out" if name in listed else b"kept")
+
+    def _ends(self, root: Draft) -> None:
+        """What decides whether the code of the module is reached, and what it binds kept."""
+        module = self._regions.module
+        for node in self._captures.get("ends", ()):
+            if self._regions.at(node.start_byte).scope is module:
+                self._context(node.start_byte, root, EVERYTHING)
+        for node in self._captures.get("ends.call", ()):
+            if self._regions.at(node.start_byte).scope is module:
+                self._flows.add(Flow(_text_of(node) + _NEVER, EVERYTHING, loose=True))
+        for node in self._captures.get("bind.delete", ()):
+            if self._regions.at(node.start_byte).scope is module:
+                self._context(node.start_byte, root, _text_of(node))
 
 
 def _first_places(regions: Regions) -> dict[str, int]:
@@ -345,6 +357,10 @@ def _first_places(regions: Regions) -> dict[str, int]:
         if places:
             found[from_bytes(name)] = min(places)
     return found
+
+
+def _text_of(node: Node) -> str:
+    return _raw(node.text or b"")
 
 
 def _raw(piece: bytes) -> str:

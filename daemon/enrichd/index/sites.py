@@ -5,6 +5,8 @@ The inner loop runs once for every identifier of every file: it is written to be
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
+
 from enrichd.index.bindings import BIND_ONLY
 from enrichd.index.lines import from_bytes, position
 from enrichd.index.regions import Captures, Regions
@@ -57,8 +59,8 @@ class SiteCollector:
         self.local_uses: list[tuple[int, str]] = []
         """(offset, name) of the uses of parameters and local variables, in order."""
 
-    def collect(self) -> None:  # noqa: PLR0912, PLR0915 (one loop, and a call costs more)
-        """Visit every identifier in the order of the text."""
+    def collect(self, quoted: AbstractSet[int]) -> None:  # noqa: PLR0912, PLR0915 (calls cost more)
+        """Visit every identifier in the order of the text; those at ``quoted`` prove nothing."""
         reasons: dict[int, int] = {}
         for capture, reason in _REASONS.items():
             if nodes := self._captures.get(capture):
@@ -124,7 +126,7 @@ class SiteCollector:
                 name = from_bytes(name)
             site = Site(name, line, column, _ROLES[reason], binding, target, None, unparsed)
             add(site)
-            if draft is not None and self._proof is None:
+            if draft is not None and self._proof is None and start not in quoted:
                 self._take_as_proof(site, draft)
 
     def collect_exports(self) -> None:

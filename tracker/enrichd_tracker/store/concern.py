@@ -34,7 +34,7 @@ _MENTIONING = """
     WHERE symbol.workspace_id = {workspace} AND"""
 
 _FLOWS = """
-    SELECT flow.onto, flow.file_id, flow.loose, flow.quoted, flow.name
+    SELECT flow.onto, flow.file_id, flow.loose, flow.name
     FROM flow CROSS JOIN file ON file.id = flow.file_id
     WHERE file.workspace_id = {workspace} AND"""
 
@@ -124,7 +124,7 @@ class Reach:
                 "symbol.file_id",
             )
             self._flows = self._by_name(
-                "SELECT onto, file_id, loose, quoted, name FROM flow WHERE", "file_id"
+                "SELECT onto, file_id, loose, name FROM flow WHERE", "file_id"
             )
 
     @classmethod
@@ -165,13 +165,13 @@ class Reach:
             rows = self._select(_MENTIONING, names, "mention.name")
         return [row[:3] for row in rows if row[1] in self.files]
 
-    def flows(self, names: Iterable[str]) -> list[tuple[str, int, bool, bool]]:
-        """(onto, file, loose, quoted) of each flow from one of the names."""
+    def flows(self, names: Iterable[str]) -> list[tuple[str, int, bool]]:
+        """(onto, file, loose) of each flow from one of the names."""
         if self._flows is not None:
             rows = [row for name in names for row in self._flows.get(name, ())]
         else:
             rows = self._select(_FLOWS, names, "flow.name")
-        return [row[:4] for row in rows if row[1] in self.files]
+        return [row[:3] for row in rows if row[1] in self.files]
 
     def aliases(self, names: Iterable[str]) -> set[str]:
         """What the names are renamed to by imports, anywhere."""
@@ -246,7 +246,7 @@ class Concern:
         self._concern(row[0] for row in self._reach.mentioning(names))
         self._next_names |= self._reach.aliases(names)
         self._go_inside(self._reach.named(names), TYPES)
-        for onto, file_id, loose, _ in self._reach.flows(names):
+        for onto, file_id, loose in self._reach.flows(names):
             self._flow(onto, file_id, loose=loose)
 
     def _follow_symbols(self, symbol_ids: set[int]) -> None:
@@ -275,8 +275,8 @@ class Concern:
             if pending:
                 self._concern([user])
                 files.add(file_id)
-        for onto, file_id, loose, quoted in self._reach.flows(every_name):
-            if quoted or file_id in files:
+        for onto, file_id, loose in self._reach.flows(every_name):
+            if file_id in files:
                 self._flow(onto, file_id, loose=loose)
 
     def _flow(self, onto: str, file_id: int, *, loose: bool) -> None:

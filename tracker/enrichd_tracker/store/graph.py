@@ -233,8 +233,8 @@ class _FileWriter:
             "INSERT INTO alias VALUES (?, ?, ?)", [(*pair, file_id) for pair in aliases]
         )
         self._connection.executemany(
-            "INSERT INTO flow VALUES (?, ?, ?, ?, ?)",
-            [(flow.name, flow.onto, file_id, flow.loose, flow.quoted) for flow in file.flows],
+            "INSERT INTO flow VALUES (?, ?, ?, ?)",
+            [(flow.name, flow.onto, file_id, flow.loose) for flow in file.flows],
         )
         renamed: dict[str, list[str]] = {}
         for original, alias in aliases:

@@ -61,6 +61,8 @@ class LanguageData(Struct, frozen=True, forbid_unknown_fields=True):
     builtins: list[str] = []
     implicit: str = r"(?!)"
     """A member whose name matches this from start to end is used without being named."""
+    never: str = r"(?!)"
+    """A function in whose heading this is found may not return."""
 
 
 class Language:
@@ -73,6 +75,7 @@ class Language:
         self.package_files = frozenset(data.package_files)
         self._constant = re.compile(data.constant)
         self._implicit = re.compile(data.implicit)
+        self._never = re.compile(data.never.encode())
         self._query_text = query_text
 
     def is_constant(self, name: str) -> bool:
@@ -83,12 +86,21 @@ class Language:
         """Whether a member of that name is used without being named (an operator)."""
         return self._implicit.fullmatch(name) is not None
 
+    def may_never_return(self, heading: bytes) -> bool:
+        """Whether a function with that heading may be declared not to return."""
+        return self._never.search(heading) is not None
+
     @cached_property
     def grammar(self) -> Grammar:
         return Grammar(importlib.import_module(self.data.grammar).language())
 
     @cached_property
     def parser(self) -> Parser:
+        return Parser(self.grammar)
+
+    @cached_property
+    def part_parser(self) -> Parser:
+        """For parts of a text: its ``included_ranges`` are set before each use."""
         return Parser(self.grammar)
 
     @cached_property

@@ -103,8 +103,7 @@ CREATE TABLE flow (
     onto    TEXT NOT NULL,
     file_id INTEGER NOT NULL REFERENCES file ON DELETE CASCADE,
     loose   INTEGER NOT NULL,
-    quoted  INTEGER NOT NULL,
-    PRIMARY KEY (name, file_id, onto, loose, quoted)
+    PRIMARY KEY (name, file_id, onto, loose)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX flow_file ON flow (file_id);
 

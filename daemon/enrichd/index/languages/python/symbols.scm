@@ -149,7 +149,45 @@
 (block) @arm
 (comment) @comment
 (decorated_definition) @decorated
-(type (string (string_content) @type.text))
+
+; ---- where a module may end early
+(module [(raise_statement) (assert_statement)] @ends)
+(block [(raise_statement) (assert_statement)] @ends)
+(expression_statement (call function: [
+  (identifier) @ends.call
+  (attribute attribute: (identifier) @ends.call)
+]))
+
+; ---- texts that are read as types, and those that are not though they stand in one
+(type (string (string_content) @quoted))
+(type (binary_operator [
+  left: (string (string_content) @quoted)
+  right: (string (string_content) @quoted)
+]))
+(type (subscript subscript: (string (string_content) @quoted)))
+((subscript
+  value: (attribute attribute: (identifier) @_generic)
+  subscript: (string (string_content) @unquoted))
+  (#eq? @_generic "Literal"))
+((subscript
+  value: (attribute attribute: (identifier) @_generic)
+  subscript: (_) subscript: (string (string_content) @unquoted))
+  (#eq? @_generic "Annotated"))
+((generic_type (identifier) @_generic (type_parameter (type (string (string_content) @unquoted))))
+  (#eq? @_generic "Literal"))
+((generic_type (identifier) @_generic
+  (type_parameter . (type) (type (string (string_content) @unquoted))))
+  (#eq? @_generic "Annotated"))
+((call
+  function: [(identifier) @_cast (attribute attribute: (identifier) @_cast)]
+  arguments: (argument_list . (string (string_content) @quoted)))
+  (#eq? @_cast "cast"))
+((call
+  function: [(identifier) @_variable (attribute attribute: (identifier) @_variable)]
+  arguments: (argument_list
+    (keyword_argument name: (identifier) @_bound value: (string (string_content) @quoted))))
+  (#eq? @_variable "TypeVar")
+  (#eq? @_bound "bound"))
 
 ; ---- attributes that are set
 [
