@@ -23,7 +23,7 @@ help:
 	@echo 'make test              unit, component and acceptance tests'
 	@echo 'make acceptance        only those with a real daemon and real language servers'
 	@echo 'make edits             200 random edits of flask and requests: incremental equals full'
-	@echo 'make faults            kill, hang, garbage, disk full, torn files'
+	@echo 'make faults            every fault to be survived: how often, the figure, the bound'
 	@echo 'make check             lint, format, types, import contracts'
 	@echo 'make format            let ruff put the code in form'
 	@echo 'make bench             measure against the budgets'
@@ -58,7 +58,7 @@ edits: $(DEV)
 	$(BIN)/python -m pytest -q tests/edits
 
 faults: $(DEV)
-	$(BIN)/python -m pytest tests/faults
+	$(BIN)/python -m pytest -q -m fault tests
 
 check: $(DEV)
 	$(BIN)/ruff check $(SOURCES)

@@ -14,15 +14,12 @@ import sqlite3
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 from tests.running import (
     ENRICHD,
     Daemon,
     Place,
-    end_all,
     pygls_server,
     running,
     wait_until,
@@ -32,22 +29,6 @@ from tests.running import (
 ROUNDS = int(os.environ.get("ENRICHD_FAULT_ROUNDS", "20"))
 SEED = int(os.environ.get("ENRICHD_FAULT_SEED", "0")) or random.SystemRandom().getrandbits(32)
 FILES = 60
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
-    own = Place(tmp_path)
-    yield own
-    end_all(own)
-
-
-@pytest.fixture
-def other(tmp_path: Path) -> Iterator[Place]:
-    folder = tmp_path / "other"
-    folder.mkdir()
-    own = Place(folder)
-    yield own
-    end_all(own)
 
 
 def module(number: int, chance: random.Random) -> str:

@@ -1,0 +1,64 @@
+"""The table of `make faults`: each fault, how often it was tried, the figures, and their bounds.
+
+A test names its fault with ``@pytest.mark.fault(row, "what happens")`` and hands what it measured
+to ``reached``. The table also names the faults whose tests failed, and those that could not be
+tried here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+import pytest
+from tests.figures import ROWS, Reached, Tried
+
+_TRIED = pytest.StashKey[dict[str, Tried]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_TRIED] = {}
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    for item in session.items:
+        mark = item.get_closest_marker("fault")
+        if mark is not None:
+            row, fault = mark.args
+            assert row in ROWS, f"{item.nodeid}: there is no fault {row}"
+            session.config.stash[_TRIED][item.nodeid] = Tried(row, fault)
+
+
+@pytest.fixture
+def reached(request: pytest.FixtureRequest) -> Reached:
+    """Takes down what a test of a fault measured."""
+    return Reached(request.config.stash[_TRIED][request.node.nodeid])
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    tried = item.config.stash[_TRIED].get(item.nodeid)
+    if tried is not None and (call.when == "call" or not report.passed):
+        tried.outcome = report.outcome
+        if report.skipped and isinstance(report.longrepr, tuple):
+            tried.reason = report.longrepr[2].removeprefix("Skipped: ")
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    config = terminalreporter.config
+    if "fault" not in config.option.markexpr:
+        return
+    tried = list(config.stash[_TRIED].values())
+    terminalreporter.section("faults")
+    for row, title in ROWS.items():
+        of_row = [each for each in tried if each.row == row]
+        terminalreporter.write_line(f"{row:>2}  {title}{'' if of_row else ': NOT RUN'}")
+        for each in of_row:
+            word = {"passed": "ok", "failed": "FAILED"}.get(each.outcome, "NOT RUN")
+            reason = f" ({each.reason})" if each.reason else ""
+            terminalreporter.write_line(f"      {word:8}{each.fault}{reason}")
+            for figure in each.figures:
+                terminalreporter.write_line(f"              {figure}")
