@@ -20,6 +20,7 @@ import msgspec
 from enrichd.index.parse import ParseRequest, parse_file
 from enrichd_tracker.model import ParsedFile
 
+_NICENESS = 5  # the daemon that answers goes first
 _CPU_S = 10.0
 _CPU_S_PER_MIB = 10.0
 
@@ -44,6 +45,7 @@ def serve(parse: Callable[[ParseRequest], ParsedFile]) -> None:
     decoder = msgspec.msgpack.Decoder(list[ParseRequest])
     encoder = msgspec.msgpack.Encoder()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to end
+    os.nice(_NICENESS)
     gc.freeze()
     gc.disable()  # extraction makes no cycles, only many objects
     try:

@@ -33,12 +33,11 @@ from enrichd_tracker.store.before import (
     symbols_before,
     touch,
 )
+from enrichd_tracker.store.inserts import Inserts, Renamed
 from enrichd_tracker.store.port import Stored
 
 _encode = msgspec.msgpack.Encoder().encode
 _sites = msgspec.msgpack.Decoder(list[Site])
-
-_INSERT_SYMBOL = f"INSERT INTO symbol VALUES ({', '.join('?' * 23)})"
 
 
 def store_files(
@@ -90,10 +89,8 @@ class _FileWriter:
         self._gone: set[int] = set()
         self._classes: set[int] = set()
         self._anew: set[int] = set()  # new, or of another text
-        self._rows: list[tuple[object, ...]] = []
-        self._site_rows: list[tuple[int, bytes]] = []
-        self._mentions: list[tuple[str, int]] = []
-        self._without_sites: list[tuple[int, int]] = []
+        self._had_errors = runs.paths_with_errors(connection, workspace_id)
+        self._inserts = Inserts(connection)
 
     def store(self, file: ParsedFile) -> None:
         """Take in a file as it is now."""
@@ -108,8 +105,12 @@ class _FileWriter:
         file_id = self._store_file(file)
         if before is None:
             self._new.add(file_id)
-        renamed = self._store_names(file, file_id)
-        runs.store_parse_result(self._connection, self._workspace_id, file_id, file, self._at)
+        else:
+            for table in ("alias", "flow"):
+                self._connection.execute(f"DELETE FROM {table} WHERE file_id = ?", (file_id,))
+        renamed = self._inserts.names(file, file_id)
+        self._inserts.parse_result(file, file_id, self._at)
+        self._note_errors(file)
         whole = (
             file.status is ParseStatus.OK and before is not None and before.status == file.status
         )
@@ -144,9 +145,7 @@ class _FileWriter:
     def finish(self) -> Stored:
         """Write what was collected, and mark whom it concerns."""
         connection, stored = self._connection, self._stored
-        connection.executemany(_INSERT_SYMBOL, self._rows)
-        self._flush_sites()
-        edges.settle_by_text(connection, self._without_sites, self._at)
+        self._inserts.write(self._at)
         if not self._first:
             self._ask_again(self._concerned())
             overrides.derive(connection, self._classes - self._gone, self._at)
@@ -224,22 +223,18 @@ class _FileWriter:
         ).fetchone()
         return int(row[0])
 
-    def _store_names(self, file: ParsedFile, file_id: int) -> dict[str, list[str]]:
-        """Keep which names lead on to which; returns the originals of each renamed one."""
-        for table in ("alias", "flow"):
-            self._connection.execute(f"DELETE FROM {table} WHERE file_id = ?", (file_id,))
-        aliases = sorted(set(file.aliases))
-        self._connection.executemany(
-            "INSERT INTO alias VALUES (?, ?, ?)", [(*pair, file_id) for pair in aliases]
-        )
-        self._connection.executemany(
-            "INSERT INTO flow VALUES (?, ?, ?, ?)",
-            [(flow.name, flow.onto, file_id, flow.loose) for flow in file.flows],
-        )
-        renamed: dict[str, list[str]] = {}
-        for original, alias in aliases:
-            renamed.setdefault(alias, []).append(original)
-        return renamed
+    def _note_errors(self, file: ParsedFile) -> None:
+        if file.failure is not None:
+            runs.log_error(
+                self._connection,
+                self._workspace_id,
+                file.path,
+                file.language,
+                file.failure,
+                self._at,
+            )
+        elif file.path in self._had_errors:
+            runs.resolve_errors(self._connection, self._workspace_id, file.path)
 
     # Symbols.
 
@@ -248,7 +243,7 @@ class _FileWriter:
         file: ParsedFile,
         file_id: int,
         old: Mapping[str, OldSymbol],
-        renamed: Mapping[str, list[str]],
+        renamed: Renamed,
         *,
         keep: bool,
     ) -> set[str]:
@@ -281,14 +276,14 @@ class _FileWriter:
                 continue
             mask = orphans.NEEDED_MASKS[symbol.kind] & needed
             if mask & Operation.DEFINITION.bit and not symbol.sites:
-                self._without_sites.append((self._workspace_id, symbol_id))
+                self._inserts.without_sites(self._workspace_id, symbol_id)
                 mask &= ~Operation.DEFINITION.bit
             self._anew.add(symbol_id)
             if before is None:
                 identity = (symbol_id, self._workspace_id, file_id)
                 rank = orphans.rank_of(symbol.kind) if self._first else orphans.URGENT_RANK
-                self._rows.append(
-                    (*identity, row[0], file.language, uid, *row[1:], 0, rank, mask, 0)
+                self._inserts.symbol(
+                    *identity, row[0], file.language, uid, *row[1:], 0, rank, mask, 0
                 )
             else:
                 self._clear(symbol_id)
@@ -297,7 +292,7 @@ class _FileWriter:
                     "UPDATE symbol SET rank = ?, pending = ? WHERE id = ?",
                     (orphans.URGENT_RANK, mask, symbol_id),
                 )
-            self._write_sites(symbol, symbol_id, renamed)
+            self._inserts.sites(symbol, symbol_id, renamed)
         return uids
 
     def _symbol_row(self, symbol: FoundSymbol, ids: list[int]) -> tuple[object, ...]:
@@ -332,7 +327,7 @@ class _FileWriter:
         symbol: FoundSymbol,
         symbol_id: int,
         row: tuple[object, ...],
-        renamed: Mapping[str, list[str]],
+        renamed: Renamed,
     ) -> bool:
         """Keep what is known about a symbol whose text is the same; False if that can't be."""
         connection = self._connection
@@ -346,8 +341,8 @@ class _FileWriter:
             return False
         self._update_symbol(symbol_id, found[0], row)
         self._forget_sites(symbol_id)
-        self._write_sites(symbol, symbol_id, renamed)
-        self._flush_sites()  # it can become an orphan before the end: with its sites
+        self._inserts.sites(symbol, symbol_id, renamed)
+        self._inserts.write_sites()  # it can become an orphan before the end: with its sites
         return True
 
     def _clear(self, symbol_id: int) -> None:
@@ -359,22 +354,6 @@ class _FileWriter:
     def _forget_sites(self, symbol_id: int) -> None:
         self._connection.execute("DELETE FROM site WHERE symbol_id = ?", (symbol_id,))
         self._connection.execute("DELETE FROM mention WHERE symbol_id = ?", (symbol_id,))
-
-    def _write_sites(
-        self, symbol: FoundSymbol, symbol_id: int, renamed: Mapping[str, list[str]]
-    ) -> None:
-        if not symbol.sites:
-            return
-        self._site_rows.append((symbol_id, _encode(symbol.sites)))
-        names = {site.name for site in symbol.sites}
-        names.update(original for alias in names & renamed.keys() for original in renamed[alias])
-        self._mentions.extend((name, symbol_id) for name in names)
-
-    def _flush_sites(self) -> None:
-        self._connection.executemany("INSERT INTO site VALUES (?, ?)", self._site_rows)
-        self._connection.executemany("INSERT OR IGNORE INTO mention VALUES (?, ?)", self._mentions)
-        self._site_rows.clear()
-        self._mentions.clear()
 
     def _forget_symbols(self, gone: Mapping[str, OldSymbol]) -> None:
         if not gone:

@@ -141,27 +141,26 @@ def count_jobs(connection: sqlite3.Connection) -> Mapping[str, int]:
     return dict(connection.execute("SELECT status, count(*) FROM job GROUP BY status").fetchall())
 
 
-def store_parse_result(
-    connection: sqlite3.Connection, workspace_id: int, file_id: int, file: ParsedFile, at: float
-) -> None:
-    """How the file parsed, and its errors: opened, counted up, or resolved."""
-    message = file.failure.message if file.failure else ""
-    connection.execute(
-        "INSERT OR REPLACE INTO parse_result VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (
-            file_id,
-            file.status,
-            json.dumps(file.error_lines),
-            file.error_count,
-            file.lost_bytes,
-            kept(message, MAX_MESSAGE_CHARS),
-            at,
-        ),
+def parse_result_row(file: ParsedFile, file_id: int, at: float) -> tuple[object, ...]:
+    """A row of the table, column by column."""
+    return (
+        file_id,
+        file.status,
+        json.dumps(file.error_lines) if file.error_lines else "[]",
+        file.error_count,
+        file.lost_bytes,
+        kept(file.failure.message, MAX_MESSAGE_CHARS) if file.failure else "",
+        at,
     )
-    if file.failure is None:
-        resolve_errors(connection, workspace_id, file.path)
-    else:
-        log_error(connection, workspace_id, file.path, file.language, file.failure, at)
+
+
+def paths_with_errors(connection: sqlite3.Connection, workspace_id: int) -> set[str]:
+    """The files that open errors are about."""
+    rows = connection.execute(
+        "SELECT path FROM indexing_error WHERE workspace_id = ? AND status = 'open'",
+        (workspace_id,),
+    )
+    return {row[0] for row in rows}
 
 
 def log_error(
