@@ -6,10 +6,11 @@ import http.client
 import json
 import socket
 import struct
+from contextlib import suppress
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from enrichd.errors import (
     AnswerIsNo,
@@ -111,6 +112,13 @@ def unindexed(socket: Path, pid: int) -> dict[str, Unindexed]:
         return msgspec.json.decode(body, type=dict[str, dict[str, Unindexed]])["workspaces"]
     except (EnrichdError, msgspec.MsgspecError):
         return {}  # an `enrichd index` has no door
+
+
+def tell_question(socket: Path, pid: int, question: str, uid: str, workspace: str) -> None:
+    """Ask the daemon the same, whether it answers or not: it serves next what its answer lacks."""
+    query = urlencode({"symbol": uid, "workspace": workspace})
+    with suppress(EnrichdError):
+        DaemonClient(socket, pid, timeout_s=_QUICK_S).get(f"/api/v1/graph/{question}?{query}")
 
 
 def _refusal(status: HTTPStatus, content: bytes) -> EnrichdError:

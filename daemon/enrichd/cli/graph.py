@@ -116,6 +116,7 @@ def references(invocation: Invocation, symbol: str) -> None:
 
 def _ask(invocation: Invocation, text: str, question: str, noun: str) -> None:
     from enrichd.query import edges  # noqa: PLC0415
+    from enrichd.query.completeness import Level  # noqa: PLC0415
     from enrichd.query.select import select  # noqa: PLC0415
     from enrichd_tracker.store.reading import reading  # noqa: PLC0415
 
@@ -130,6 +131,8 @@ def _ask(invocation: Invocation, text: str, question: str, noun: str) -> None:
             advice=invocation.advice,
             unindexed=invocation.unindexed(reader),
         )
+    if answer.completeness.level is not Level.COMPLETE:
+        invocation.ask_daemon_too(question, selected.first, selected.workspace.name)
     if invocation.as_json:
         print_json(answer)
         return

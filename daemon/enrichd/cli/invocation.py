@@ -13,6 +13,7 @@ import click
 if TYPE_CHECKING:
     from enrichd.config import Config
     from enrichd.query.answers import Advice, UnindexedOf
+    from enrichd_tracker.model import StoredSymbol
     from enrichd_tracker.store.port import Reader
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -71,16 +72,29 @@ class Invocation:
 
         return advice
 
+    @cached_property
+    def owner(self) -> int | None:
+        """The process that has the database."""
+        from enrichd_tracker.store.connection import holder  # noqa: PLC0415
+
+        return holder(self.database)
+
     def unindexed(self, reader: Reader) -> UnindexedOf:
         """What the daemon that has the database knows to be touched; nothing where none is."""
         from enrichd.cli.client import unindexed  # noqa: PLC0415
         from enrichd.query.answers import NOTHING  # noqa: PLC0415
-        from enrichd_tracker.store.connection import holder  # noqa: PLC0415
 
-        pid = holder(self.database)
-        by_name = {} if pid is None else unindexed(self.config.daemon.socket, pid)
+        owner = self.owner
+        by_name = {} if owner is None else unindexed(self.config.daemon.socket, owner)
         found = {each.id: by_name.get(each.name, NOTHING) for each in reader.workspaces()}
         return lambda workspace_id: found.get(workspace_id, NOTHING)
+
+    def ask_daemon_too(self, question: str, symbol: StoredSymbol, workspace: str) -> None:
+        """What an answer lacks is served next, if a daemon hears of the question."""
+        from enrichd.cli.client import tell_question  # noqa: PLC0415
+
+        if self.owner is not None:
+            tell_question(self.config.daemon.socket, self.owner, question, symbol.uid, workspace)
 
     def tell(self, text: str) -> None:
         """A message for the person, unless they want none."""

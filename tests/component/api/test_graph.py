@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 from tests.component.api.fake_daemon import FakeDaemon
 from tests.component.api.test_routes import get
+from tests.running import Place
 
 ABOUT = ("callers", "callees", "references", "explain")
 
@@ -136,4 +139,18 @@ async def test_what_an_answer_lacks_is_served_next(
     status, document = await get(unix, "/api/v1/graph/callees", symbol="late.py/late().")
     assert status == HTTPStatus.OK
     assert document["completeness"]["level"] != "complete"
+    assert await daemon.next_in_turn() == "late.py/late()."
+
+
+async def test_what_an_answer_of_the_command_line_lacks_is_served_next(
+    unix: aiohttp.ClientSession, daemon: FakeDaemon, tmp_path: Path
+) -> None:
+    for name in ("early", "late"):
+        await daemon.add_file(name)
+    place = Place(tmp_path)
+    place.configure()
+    text = place.config.read_text().replace(str(place.database), str(tmp_path / "graph.db"))
+    place.config.write_text(text.replace(str(place.socket), str(tmp_path / "run/enrichd.sock")))
+    said = await asyncio.to_thread(place.run, "callees", "late.py/late().", "--json")
+    assert said.json["completeness"]["level"] != "complete"
     assert await daemon.next_in_turn() == "late.py/late()."
