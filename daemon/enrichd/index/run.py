@@ -18,8 +18,16 @@ from enrichd.index.pool import ParserPool
 from enrichd.index.survey import Survey, Tree, survey, survey_at
 from enrichd.report import Progress
 from enrichd_tracker.errors import EnrichdError, StoreUnavailable
+from enrichd_tracker.indexing_errors import MAX_MESSAGE_CHARS, kept
 from enrichd_tracker.jobs import JobResult, conclude
-from enrichd_tracker.model import JobStatus, ParsedFile, ParseStatus, Stage, Workspace
+from enrichd_tracker.model import (
+    Failure,
+    JobStatus,
+    ParsedFile,
+    ParseStatus,
+    Stage,
+    Workspace,
+)
 from enrichd_tracker.store.port import Store
 
 _REPORT_EVERY_S = 1.0
@@ -107,6 +115,7 @@ class IndexRun:
         result.languages = found.languages
         result.tree = found.tree
         result.problems = [f"{path}: {failure.message}" for path, failure in found.problems]
+        await self._note_problems(dict(found.problems), whole=found.tree is not None)
         if first or todo.changed or todo.removed:
             paths_now = [each.path for each in todo.changed]
             result.created = [path for path in paths_now if path not in found.known]
@@ -115,6 +124,17 @@ class IndexRun:
             await self._as_job(found, kind="full" if first else "incremental")
         result.seconds = self._clock.monotonic() - started
         return result
+
+    async def _note_problems(self, now: dict[str, Failure], *, whole: bool) -> None:
+        before = await self._store.read(lambda reader: reader.walk_problems(self._workspace.id))
+        new = [
+            (path, why)
+            for path, why in now.items()
+            if before.get(path) != kept(why.message, MAX_MESSAGE_CHARS)
+        ]
+        gone = [path for path in before if path not in now] if whole else []
+        if new or gone:
+            await self._store.note_walk_problems(self._workspace.id, new, gone)
 
     async def _survey(self, paths: Collection[str] | None, tree: Tree | None) -> Survey:
         exclude, max_file_bytes = self._options.exclude, self._options.max_file_bytes

@@ -780,3 +780,16 @@ async def test_what_somebody_asked_for_is_claimed_before_all_others(driver: Driv
     assert first.uid == "b.py/k()."
     await driver.store.prefer([ids["b.py/k()."], 10**9])
     await driver.check()
+
+
+async def test_what_a_look_could_not_take_in_is_open_until_it_can(driver: Driver) -> None:
+    store, workspace_id = driver.store, driver.workspace.id
+    pipe = Failure(ErrorType.IO, Stage.ANALYZING, "not a regular file but a pipe")
+    await store.note_walk_problems(workspace_id, [("a.py", pipe), ("b.py", pipe)], [])
+    assert await store.read(lambda reader: reader.walk_problems(workspace_id)) == {
+        "a.py": pipe.message,
+        "b.py": pipe.message,
+    }
+    await store.note_walk_problems(workspace_id, [], ["a.py"])
+    assert list(await store.read(lambda reader: reader.walk_problems(workspace_id))) == ["b.py"]
+    assert await store.read(lambda reader: reader.error_counts(workspace_id)) == {"io_error": 1}

@@ -361,6 +361,9 @@ class SqliteReader:
     def job_counts(self) -> dict[str, int]:
         return dict(runs.count_jobs(self._connection))
 
+    def walk_problems(self, workspace_id: int) -> dict[str, str]:
+        return runs.walk_problems(self._connection, workspace_id)
+
     def error_counts(self, workspace_id: int | None = None) -> dict[str, int]:
         return dict(runs.count_errors(self._connection, workspace_id))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from enrichd_tracker.indexing_errors import (
@@ -193,6 +193,31 @@ def log_error(
             at,
         ),
     )
+
+
+def walk_problems(connection: sqlite3.Connection, workspace_id: int) -> dict[str, str]:
+    """Path and message of what the last look at everything could not take in."""
+    rows = connection.execute(
+        """SELECT path, message FROM indexing_error
+           WHERE workspace_id = ? AND status = 'open' AND stage = ?""",
+        (workspace_id, Stage.ANALYZING),
+    )
+    return dict(rows.fetchall())
+
+
+def note_walk_problems(
+    connection: sqlite3.Connection,
+    workspace_id: int,
+    problems: Iterable[tuple[str, Failure]],
+    gone: Iterable[str],
+    at: float,
+) -> None:
+    """Record what could not be taken in, and that the rest of it can be, or is gone."""
+    for path in gone:
+        resolve_errors(connection, workspace_id, path)
+    for path, failure in problems:
+        resolve_errors(connection, workspace_id, path)
+        log_error(connection, workspace_id, path, "", failure, at)
 
 
 def resolve_errors(connection: sqlite3.Connection, workspace_id: int, path: str) -> None:

@@ -247,6 +247,12 @@ class SqliteStore:
     ) -> None:
         await self._write(runs.log_error, workspace_id, path, language, failure, self._clock.time())
 
+    async def note_walk_problems(
+        self, workspace_id: int, problems: list[tuple[str, Failure]], gone: list[str]
+    ) -> None:
+        at = self._clock.time()
+        await self._write(runs.note_walk_problems, workspace_id, problems, gone, at)
+
     async def replace(self, outcomes: list[Outcome], *, recount: bool) -> bool:
         return await self._write(drift.replace, outcomes, self._clock.time(), recount=recount)
 
