@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from tests.edits.cases import TWO, TWO_FILES, Case, case, turned
 
+INDENTED = (
+    "def a(x):\n    if x:\n        return x\n    if a:\n        x = 1\n    return x\n\n"
+    "def f(): ...\n\ndef g():\n    f()\n"
+)
 IMPORTS: dict[str, Case] = {
     "a re-export is turned to another module": turned(
         {
@@ -257,6 +261,18 @@ TEXTS: dict[str, Case] = {
         },
         {"c.py": "from t import A\nclass C(A:\n    def n(self):\n        self.m(\n"},
         {"c.py": "from t import A\nclass C(A):\n    def n(self):\n        self.m()\n"},
+    ),
+    "a stray indent hides what comes after it": case(
+        {"t.py": INDENTED, "u.py": "from t import f, g\ndef u():\n    f()\n    g()\n"},
+        {"t.py": INDENTED.replace("    if a", "       if a")},
+        {"t.py": INDENTED},
+    ),
+    "a body is missing": case(
+        {
+            "t.py": "def a(x):\n    return x\n\ndef f(): ...\n",
+            "u.py": "from t import f\ndef u():\n    f()\n",
+        },
+        {"t.py": "def a(x):\n\ndef f(): ...\n"},
     ),
     "a file is no text any more": case(
         {"t.py": TWO, "u.py": "from t import A\ndef u():\n    A().m()\n"},

@@ -1,7 +1,7 @@
 """From one syntax tree to symbols and sites, in one pass over what the language's query captures.
 
-Besides the captures that cut a file into regions (regions.py) and that bind names (bindings.py),
-a language says
+Besides the captures that cut a file into regions (regions.py), that bind names (bindings.py) and
+that say how a file is laid out (layout.py), a language says
 
 ``@site``                every identifier
 ``@site.R``              one that is there for a reason R: ``call``, ``inherit``, ``import``
@@ -26,6 +26,7 @@ from enrichd.index.bindings import Binder
 from enrichd.index.digests import Words
 from enrichd.index.faces import Faces
 from enrichd.index.languages import Language
+from enrichd.index.layout import misplaced
 from enrichd.index.lines import by_bytes, from_bytes, line_starts, position
 from enrichd.index.quoted import read_quoted
 from enrichd.index.regions import Captures, divide
@@ -99,7 +100,7 @@ def extract(language: Language, source: bytes, *, path: str, module: str) -> Ext
 def _errors(language: Language, tree: Tree, captures: Captures) -> list[tuple[int, int]]:
     """The outermost stretches that did not parse, and add them to the captures."""
     if not tree.root_node.has_error:
-        return []
+        return misplaced(captures)
     found = QueryCursor(language.error_query).captures(tree.root_node)
     captures["error"] = found.get("error", [])
     nodes = [*captures["error"], *found.get("missing", [])]

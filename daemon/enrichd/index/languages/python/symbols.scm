@@ -146,7 +146,12 @@
   (if_statement) (elif_clause) (else_clause) (for_statement) (while_statement) (with_statement)
   (try_statement) (except_clause) (finally_clause) (match_statement) (case_clause)
 ] @branch
-(block) @arm
+(block) @arm @aligned
+(module) @aligned
+[(elif_clause) (else_clause) (except_clause) (finally_clause)] @clause
+(decorated_definition [(decorator) (class_definition) (function_definition)] @clause)
+(try_statement) @continued
+[(except_clause) (finally_clause)] @continues
 (comment) @comment
 (decorated_definition) @decorated
 
