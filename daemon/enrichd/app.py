@@ -185,6 +185,9 @@ class App:
             exclude=(*index.exclude, *(pattern for each in own for pattern in each)),
             max_file_bytes=index.max_file_bytes,
             parse_processes=index.parse_processes,
+            papers=frozenset(
+                name for each in profiles(self.config).values() for name in each.root_markers
+            ),
         )
 
     async def _serve_languages(self, workspace: Workspace, languages: set[str]) -> None:

@@ -268,3 +268,18 @@ def test_edits_while_the_daemon_is_down_are_found_at_its_start(place: Place) -> 
         assert place.run("wait").code == 0
         assert place.ask("callers", "helper")["count"] == 2
         assert daemon.terminate()[0] == 0
+
+
+def test_a_root_that_a_paper_names_shows_by_itself(place: Place) -> None:
+    """The server takes its roots from the papers when it starts: it is started afresh."""
+    more = {"lib/tool.py": GOOD, "app.py": NEW.replace("good", "tool")}
+    root = write_tree(place.folder / "root", more)
+    place.configure(root)
+    with running(place) as daemon:
+        daemon.wait_until_settled()
+        assert place.ask("callers", "helper")["count"] == 1
+        write_tree(root, {"pyproject.toml": '[tool.setuptools.packages.find]\nwhere = ["lib"]\n'})
+        daemon.wait_until(
+            "it is found through the new root", lambda: place.ask("callers", "helper")["count"] == 2
+        )
+        assert daemon.terminate()[0] == 0

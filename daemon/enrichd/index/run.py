@@ -41,6 +41,8 @@ class IndexOptions(Struct, frozen=True):
     exclude: tuple[str, ...]
     max_file_bytes: int
     parse_processes: int
+    papers: frozenset[str] = frozenset()
+    """Files of the root that language servers look for: every answer may hang on them."""
 
 
 class RunResult(Struct):

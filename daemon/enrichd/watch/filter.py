@@ -33,11 +33,18 @@ class Touched(Struct, frozen=True):
 class Filter:
     """Of one workspace. Looks at no file but to tell whether it is a folder."""
 
-    def __init__(self, root: str, languages: Mapping[str, str], excluded: GitIgnoreSpec) -> None:
-        """``languages`` is by suffix."""
+    def __init__(
+        self,
+        root: str,
+        languages: Mapping[str, str],
+        excluded: GitIgnoreSpec,
+        papers: AbstractSet[str] = frozenset(),
+    ) -> None:
+        """``languages`` is by suffix, ``papers`` are files of the root that servers look for."""
         self._root = root.rstrip("/")
         self._languages = languages
         self._excluded = excluded
+        self._papers = papers
 
     def judge(
         self, events: Iterable[tuple[Change, str]], folders: AbstractSet[str]
@@ -66,6 +73,8 @@ class Filter:
         if GIT in parts:
             below = tuple(parts[parts.index(GIT) + 1 :])
             return True if below in _DECIDE_WHAT_IS_LISTED else None
+        if self._is_for_servers(change, parts):
+            return True
         if not NEVER_ENTERED.isdisjoint(parts) or self._excluded.match_file(path):
             return None
         if parts[-1] in {IGNORE_FILE, VIRTUAL_ENVIRONMENT_FILE}:
@@ -73,6 +82,13 @@ class Filter:
         if splitext(parts[-1])[1] in self._languages:
             return path in folders
         return True if self._is_or_was_a_folder(change, path, folders) else None
+
+    def _is_for_servers(self, change: Change, parts: list[str]) -> bool:
+        """Whether a server that is started now may find what one found earlier no more."""
+        if len(parts) == 1:
+            name = parts[0]
+            return name in self._papers or (name in NEVER_ENTERED and change is not Change.modified)
+        return len(parts) == 2 and parts[1] == VIRTUAL_ENVIRONMENT_FILE
 
     def _is_or_was_a_folder(self, change: Change, path: str, folders: AbstractSet[str]) -> bool:
         if path in folders:

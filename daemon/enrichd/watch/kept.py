@@ -109,5 +109,6 @@ class Kept:
         self._on_news()
 
     def _filter(self) -> Filter:
-        exclude = self._options(self.workspace).exclude
-        return Filter(self.workspace.root, suffixes(), patterns(exclude))
+        options = self._options(self.workspace)
+        excluded = patterns(options.exclude)
+        return Filter(self.workspace.root, suffixes(), excluded, options.papers)

@@ -15,7 +15,7 @@ LANGUAGES = {".py": "python"}
 
 
 def judge(root: Path, path: str, change: Change = Change.modified) -> Touched | None:
-    judge_of = Filter(str(root), LANGUAGES, patterns(["vendor/**"]))
+    judge_of = Filter(str(root), LANGUAGES, patterns(["vendor/**"]), {"pyproject.toml"})
     return judge_of.judge({(change, f"{root}/{path}")}, FOLDERS)
 
 
@@ -23,6 +23,7 @@ def judge(root: Path, path: str, change: Change = Change.modified) -> Touched | 
     "path",
     [
         "README.md",
+        "sub/pyproject.toml",
         "src/app.py~",
         "src/.app.py.swp",
         "src/4913",
@@ -58,6 +59,8 @@ def test_a_source_is_to_be_looked_at(tmp_path: Path, change: Change) -> None:
         ".git/info/exclude",
         "sub/.git/HEAD",
         "env/pyvenv.cfg",
+        ".venv/pyvenv.cfg",
+        "pyproject.toml",
     ],
 )
 def test_what_decides_about_others_leads_to_a_look_at_everything(tmp_path: Path, path: str) -> None:
