@@ -1,4 +1,4 @@
-"""While very much is indexed, the event loop goes on: answers, signals and watchdogs wait for it."""
+"""While very much is indexed, the event loop goes on: answers, signals, watchdogs wait for it."""
 
 from __future__ import annotations
 

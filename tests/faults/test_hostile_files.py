@@ -1,4 +1,4 @@
-"""Files that mean harm: each is marked for what it is, and every other file is served as if alone."""
+"""Files that mean harm: each is marked for what it is, and the rest is served as if alone."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Parsing in worker processes: all cores busy, and a file that kills its worker costs itself alone.
 
 The processes are this package's own (worker.py), spoken to over pipes, rather than those of
-``concurrent.futures``: results come back file by file, so that after a crash it is known which
-file it was, no other file has to be parsed again, and no thread takes part.
+``concurrent.futures``: after a crash the files that are not done are handed out one by one, so
+that it is known which one it was, and no thread takes part.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import shlex
 import signal
 import sys
 from asyncio.subprocess import Process
-from collections import Counter, deque
+from collections import deque
 from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -37,7 +37,6 @@ _BATCHES_WAITING = 8  # for whoever reads the results
 _PIPE_BUFFER = 1024 * 1024
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODER = msgspec.msgpack.Decoder(ParsedFile)
-_DEATHS = 2  # a file is blamed after as many: the first may have been an accident
 
 
 class WorkerDied(Exception):
@@ -164,7 +163,7 @@ class _Run:
 
     def __init__(self, requests: Sequence[ParseRequest]) -> None:
         self._todo = deque(requests)
-        self._deaths: Counter[str] = Counter()
+        self._alone: set[str] = set()  # a worker died on one of them: who is it?
         self._few = len(requests) < _FEW_FILES and sum(r.size for r in requests) < _FEW_BYTES
         self.results: asyncio.Queue[list[ParsedFile] | None] = asyncio.Queue()
         self.room = asyncio.Semaphore(_BATCHES_WAITING)
@@ -183,8 +182,12 @@ class _Run:
         chunk: list[ParseRequest] = []
         size = 0
         while self._todo and len(chunk) < _CHUNK_FILES and size < _CHUNK_BYTES:
+            if self._todo[0].path in self._alone and chunk:
+                break
             chunk.append(self._todo.popleft())
             size += chunk[-1].size
+            if chunk[0].path in self._alone:
+                break
         return chunk
 
     async def give(self, batch: list[ParsedFile]) -> None:
@@ -195,17 +198,13 @@ class _Run:
         self.results.put_nowait(batch)
 
     async def bury(self, worker: _Worker, death: WorkerDied) -> None:
-        """Have done again what a dead worker left undone, but for a file that killed before."""
-        if not worker.outstanding:
-            return
-        suspect = worker.outstanding.popleft()
-        self._todo.extendleft(reversed(worker.outstanding))
-        worker.outstanding.clear()
-        self._deaths[suspect.path] += 1
-        if self._deaths[suspect.path] < _DEATHS and not death.out_of_time:
-            self._todo.appendleft(suspect)
-        else:
-            await self.give([_killer(suspect, death)])
+        """Have done again what a dead worker left undone, but for a file that it died on alone."""
+        left = worker.outstanding
+        if left and left[0].path in self._alone:
+            await self.give([_killer(left.popleft(), death)])
+        self._alone.update(request.path for request in left)
+        self._todo.extendleft(reversed(left))
+        left.clear()
 
 
 def _killer(request: ParseRequest, death: WorkerDied) -> ParsedFile:

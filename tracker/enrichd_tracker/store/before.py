@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import msgspec
 from msgspec import Struct
 
 from enrichd_tracker.model import CALLABLES, Face, FileStat, FoundSymbol, ParsedFile, ParseStatus
-from enrichd_tracker.store.edges import ERROR_SYMBOL
+from enrichd_tracker.store.edges import ERROR_SYMBOL, select_in
 
 _faces = msgspec.msgpack.Decoder(dict[str, Face])
 
@@ -49,6 +49,14 @@ def file_before(connection: sqlite3.Connection, workspace_id: int, path: str) ->
         return None
     file_id, language, digest, status, faces = row
     return OldFile(file_id, language, digest, status, _faces.decode(faces) if faces else {})
+
+
+def known_among(
+    connection: sqlite3.Connection, workspace_id: int, paths: Iterable[str]
+) -> set[str]:
+    """Which of these files the store has."""
+    query = f"SELECT path FROM file WHERE workspace_id = {int(workspace_id)} AND"
+    return {row[0] for row in select_in(connection, query, paths, "path")}
 
 
 def touch(connection: sqlite3.Connection, file_id: int, stat: FileStat) -> None:

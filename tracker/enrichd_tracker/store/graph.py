@@ -30,6 +30,7 @@ from enrichd_tracker.store.before import (
     file_before,
     is_same,
     is_same_file,
+    known_among,
     symbols_before,
     touch,
 )
@@ -55,10 +56,13 @@ def store_files(
     are, under other uids.
     """
     connection.execute("PRAGMA defer_foreign_keys = ON")
-    writer = _FileWriter(connection, workspace_id, at)
+    by_path = {file.path: file for file in files}
+    writer = _FileWriter(
+        connection, workspace_id, at, known_among(connection, workspace_id, by_path)
+    )
     for path in removed:
         writer.remove(path)
-    for file in {file.path: file for file in files}.values():
+    for file in by_path.values():
         if file.path in renamed:
             writer.rename(renamed[file.path], file.path)
         writer.store(file)
@@ -66,8 +70,12 @@ def store_files(
 
 
 class _FileWriter:
-    def __init__(self, connection: sqlite3.Connection, workspace_id: int, at: float) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, workspace_id: int, at: float, known: set[str]
+    ) -> None:
+        """``known``: which of the files to be stored are there."""
         self._connection = connection
+        self._known = known
         self._workspace_id = workspace_id
         self._at = at
         self._required: Mapping[str, int] = orphans.required(connection, workspace_id)
@@ -94,7 +102,9 @@ class _FileWriter:
 
     def store(self, file: ParsedFile) -> None:
         """Take in a file as it is now."""
-        before = file_before(self._connection, self._workspace_id, file.path)
+        before = None
+        if file.path in self._known:
+            before = file_before(self._connection, self._workspace_id, file.path)
         old = symbols_before(self._connection, before.id) if before is not None else {}
         self._stored.files += 1
         self._stored.symbols += len(file.symbols)
@@ -129,6 +139,7 @@ class _FileWriter:
             "WHERE file_id = ?",
             (new, len(old) + 1, before.id),
         )
+        self._known.add(new)
 
     def remove(self, path: str) -> None:
         """Forget a file that is gone."""
