@@ -2,9 +2,11 @@
 #
 # PYTHON=...  the interpreter to make .venv with (3.11 or newer)
 # REPO=path   the repository for `make run`
+# MINUTES=60  how long `make soak` takes
 
 PYTHON ?= python3.11 python3 python3.12 python3.13 python3.14
 REPO ?= .
+MINUTES ?= 60
 DB ?= .enrichd/enrichd.db
 
 VENV := .venv
@@ -16,7 +18,7 @@ SOURCES := daemon tracker tests bench docs
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test acceptance edits faults check format bench lock clean
+.PHONY: help run test acceptance edits faults soak check format bench lock clean
 
 help:
 	@echo 'make run [REPO=path]   index and enrich a repository, then ask it some questions'
@@ -24,6 +26,7 @@ help:
 	@echo 'make acceptance        only those with a real daemon and real language servers'
 	@echo 'make edits             200 random edits of flask and requests: incremental equals full'
 	@echo 'make faults            every fault to be survived: how often, the figure, the bound'
+	@echo 'make soak [MINUTES=60] edits, kills and questions: what they leave behind'
 	@echo 'make check             lint, format, types, import contracts'
 	@echo 'make format            let ruff put the code in form'
 	@echo 'make bench             measure against the budgets'
@@ -59,6 +62,9 @@ edits: $(DEV)
 
 faults: $(DEV)
 	$(BIN)/python -m pytest -q -m fault tests
+
+soak: $(DEV)
+	$(BIN)/python -m tests.soak --minutes $(MINUTES)
 
 check: $(DEV)
 	$(BIN)/ruff check $(SOURCES)

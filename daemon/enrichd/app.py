@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+from contextlib import suppress
 from enum import Enum, auto
 from importlib.metadata import version
 from pathlib import Path
@@ -12,15 +13,16 @@ from pathlib import Path
 import structlog
 from msgspec import structs
 
+from enrichd import server_list
 from enrichd.clock import Clock
 from enrichd.config import Config
 from enrichd.enrich.service import Enrichment, EnrichOptions
 from enrichd.errors import AnswerIsNo, UsageError
 from enrichd.index.run import IndexOptions
 from enrichd.indexing import Indexing
-from enrichd.lsp.states import ServerState
 from enrichd.metrics import Metrics
 from enrichd.query.answers import NOTHING, UnindexedOf
+from enrichd.query.servers import RestartedServer, ServerList
 from enrichd.query.status import DaemonInfo, ServerInfo, Status, build
 from enrichd.report import WaitReport
 from enrichd.servers import advice, profiles
@@ -28,6 +30,7 @@ from enrichd.services import Services
 from enrichd.waiting import Waiting
 from enrichd_tracker.backoff import BackoffPolicy
 from enrichd_tracker.enrichment import EnrichmentTracker
+from enrichd_tracker.errors import StoreUnavailable
 from enrichd_tracker.model import Lane, Workspace
 from enrichd_tracker.store.port import Reader
 from enrichd_tracker.store.sqlite import SqliteStore
@@ -35,6 +38,8 @@ from enrichd_tracker.store.sqlite import SqliteStore
 NOT_LOOKED_AT = "its files have not been looked at since the start"
 _TICKS_TILL_DEAD = 3
 _LEAST_PATIENCE_S = 30.0
+_TRY_AGAIN_S = 1.0
+_TAKING_UP = "taking up workspaces"
 
 _log = structlog.get_logger()
 
@@ -74,7 +79,7 @@ class App:
                 interval_s=config.monitor.interval_s,
                 queue_size=config.monitor.queue_size,
             ),
-            jitter=lambda: self._random.uniform(-1, 1),
+            jitter=self._random.random,
             on_stale=lambda each: self.indexing.request(each),  # noqa: PLW0108 - made below
         )
         self.indexing = Indexing(
@@ -129,7 +134,7 @@ class App:
 
     async def serve(self) -> None:
         """Be the daemon: keep every workspace indexed and enriched from now on."""
-        await self.take_up_all()
+        await self._take_up_all_at_last()
         self.indexing.watch(self.services)
         self.enrichment.check_for_drift(self._random.random, self.indexing.is_calm)
 
@@ -139,6 +144,21 @@ class App:
             await self.store.add_workspace(each.name, str(each.root.resolve()))
         for workspace in await self.store.read(lambda reader: reader.workspaces()):
             self.indexing.take_up(workspace)
+
+    async def _take_up_all_at_last(self) -> None:
+        """The same; where the database can't be written just now, as soon as it can."""
+        await self.services.end(_TAKING_UP)
+        try:
+            await self.take_up_all()
+        except StoreUnavailable as error:
+            _log.error("can't write", action="store_unavailable", error=error.message)
+            self.services.start(_TAKING_UP, self._insist_on_taking_up(), finite=True)
+
+    async def _insist_on_taking_up(self) -> None:
+        while True:
+            await self.clock.sleep(_TRY_AGAIN_S)
+            with suppress(StoreUnavailable):
+                return await self.take_up_all()
 
     async def add_workspace(self, root: Path, name: str | None) -> Workspace:
         """Serve another folder from now on; without a name it gets its folder's."""
@@ -224,6 +244,8 @@ class App:
             found.append("a service has ended, or the monitor has not ticked for too long")
         if problem := self.enrichment.recorder.problem:
             found.append(f"can't write to the database: {problem}")
+        elif problem := self.store.problem:
+            found.append(problem)
         return found
 
     def alive(self) -> bool:
@@ -231,7 +253,8 @@ class App:
         monitor = self.enrichment.monitor
         silent_s = self.clock.monotonic() - monitor.last_tick_at
         patience_s = max(_TICKS_TILL_DEAD * monitor.interval_s, _LEAST_PATIENCE_S)
-        return not self.services.failed and silent_s <= patience_s
+        ticks = silent_s <= patience_s or bool(self.store.problem)  # it can't, but it tries
+        return ticks and not self.services.failed
 
     @property
     def generation(self) -> tuple[int, int, str]:
@@ -292,6 +315,7 @@ class App:
             for each in self.indexing.workspaces.values()
             if each.id in self.indexing.unseen
         ]
+        problems += self.health()
         problems += self.indexing.watch_problems()
         if self.reload_problem:
             problems.append(f"the configuration in force is an older one: {self.reload_problem}")
@@ -299,27 +323,15 @@ class App:
 
     def servers(self) -> list[ServerInfo]:
         """The language servers, one a lane."""
-        return [
-            ServerInfo(
-                name=each.server.name,
-                language=each.lane.language,
-                workspace=each.workspace,
-                version=each.server.version,
-                state=each.server.state,
-                restarts=each.server.restarts,
-                pid=each.server.pid,
-                requests=each.server.requests,
-                failures=each.server.failures,
-                time_outs=each.server.time_outs,
-                in_flight=each.server.in_flight,
-                next_start_in_s=each.server.next_start_in_s,
-                last_error=each.server.last_error,
-                install_hint=(
-                    each.server.install_hint if each.server.state is ServerState.UNAVAILABLE else ""
-                ),
-            )
-            for each in self.enrichment.statuses()
-        ]
+        return server_list.infos(self.enrichment.statuses())
+
+    def server_list(self) -> ServerList:
+        """The document of `enrichd servers --json`."""
+        return server_list.details(self.enrichment.lanes.values())
+
+    def restart_servers(self, name: str, workspace: str | None) -> list[RestartedServer]:
+        """End the servers of this name and start them afresh."""
+        return server_list.restart(self.enrichment.lanes.values(), name, workspace)
 
     def unindexed(self) -> UnindexedOf:
         """What was touched and is not indexed yet, as of now; to be asked from any thread."""
@@ -347,8 +359,8 @@ class App:
             for workspace_id in list(self.indexing.workspaces):
                 await self.enrichment.remove_lanes(workspace_id)
         for worker in self.enrichment.lanes.values():
-            worker.supervisor.poke()
-        await self.take_up_all()
+            worker.supervisor.hurry()
+        await self._take_up_all_at_last()
 
 
 def free_name(folder: Path, taken: dict[str, str]) -> str:

@@ -21,6 +21,7 @@ from enrichd.news import News
 from enrichd.query.answers import Unindexed
 from enrichd.query.status import Freshness
 from enrichd.report import NoProgress, Progress
+from enrichd.search_path import leave_out
 from enrichd.services import Services
 from enrichd.watch.kept import Kept
 from enrichd.watch.watcher import Watcher
@@ -28,7 +29,7 @@ from enrichd_tracker.errors import EnrichdError, StoreDamaged, StoreUnavailable
 from enrichd_tracker.model import JobStatus, Workspace
 from enrichd_tracker.store.port import Store
 
-_TRY_AGAIN_S = 3.0
+_TRY_AGAIN_S = 1.0
 _AT_ONCE = 2
 """So many workspaces are indexed side by side: a small change need not wait for a large one."""
 _LOCK_EVERY_S = 0.1
@@ -118,6 +119,7 @@ class Indexing:
     def _keep(self, workspace: Workspace) -> Kept:
         kept = self._kept.get(workspace.id)
         if kept is None:
+            leave_out(Path(workspace.root))
             kept = Kept(workspace, self._clock, self._options, on_news=self.news.tell)
             self._kept[workspace.id] = kept
         return kept

@@ -39,6 +39,10 @@ class Notifier:
         """The daemon serves; also the end of a reload."""
         self._send("READY=1", *_status(status))
 
+    def starting(self, text: str, within_s: float) -> None:
+        """It is not ready yet, for this reason, and tells more within so many seconds."""
+        self._send(f"EXTEND_TIMEOUT_USEC={int(within_s * 1_000_000)}", *_status(text))
+
     def status(self, text: str) -> None:
         """One line for ``systemctl status``."""
         self._send(*_status(text))

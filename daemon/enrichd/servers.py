@@ -10,13 +10,17 @@ from enrichd.lsp.profiles import BUILT_IN, Profile, find_command, merge
 def profiles(config: Config) -> dict[str, Profile]:
     """The built-in profiles and those of the configuration; raises ConfigError."""
     known = dict(BUILT_IN)
+    where = f"{config.path}: " if config.path is not None else ""
     for server in config.servers:
-        known[server.name] = merge(known.get(server.name), server.changes())
+        try:
+            known[server.name] = merge(known.get(server.name), server.changes())
+        except ConfigError as error:
+            raise ConfigError(f"{where}{error.message}") from error
     for language, name in config.enrich.servers.items():
         if name not in known:
             raise ConfigError(
-                f"enrich.servers.{language}: there is no server profile named {name}",
-                hint=f"the profiles are {', '.join(sorted(known))}; add your own with [[server]]",
+                f"{where}enrich.servers.{language}: there is no server profile named {name}; "
+                f"there are {', '.join(sorted(known))}, and [[server]] adds your own"
             )
     return known
 

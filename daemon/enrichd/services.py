@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from functools import partial
 
 import structlog
 
@@ -25,11 +26,13 @@ class Services:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    def start(self, name: str, service: Coroutine[None, None, None]) -> None:
-        """Run a service until ``end`` or ``stop``."""
+    def start(
+        self, name: str, service: Coroutine[None, None, None], *, finite: bool = False
+    ) -> None:
+        """Run a service until ``end`` or ``stop``; a ``finite`` one may also return."""
         task = asyncio.get_running_loop().create_task(service, name=name)
         self._tasks[name] = task
-        task.add_done_callback(self._ended)
+        task.add_done_callback(partial(self._ended, finite=finite))
 
     async def end(self, name: str) -> None:
         """End one service."""
@@ -55,10 +58,13 @@ class Services:
         """Whether a service has ended by itself."""
         return self._failure.done()
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _ended(self, task: asyncio.Task[None], *, finite: bool) -> None:
         if self._tasks.get(task.get_name()) is not task:
             return  # ended on purpose
         error = None if task.cancelled() else task.exception()
+        if finite and error is None and not task.cancelled():
+            del self._tasks[task.get_name()]
+            return
         _log.error("service ended", action="service_ended", service=task.get_name(), exc_info=error)
         if not self._failure.done():
             self._failure.set_exception(ServiceEnded(task.get_name(), error))

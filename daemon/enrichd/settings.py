@@ -125,6 +125,7 @@ class ServerSettings(Struct, frozen=True, kw_only=True):
     settings: dict[str, object] | UnsetType = UNSET
     initialization_options: dict[str, object] | UnsetType = UNSET
     environment: dict[Text, str] | UnsetType = UNSET
+    max_rss_bytes: Annotated[int, Meta(gt=0)] | UnsetType = UNSET
 
     def changes(self) -> dict[str, object]:
         """The keys that were set, ``name`` among them, as plain lists, dicts and scalars."""

@@ -7,7 +7,9 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import pytest
 from tests.acceptance.conftest import Indexed
+from tests.figures import Reached
 from tests.running import Daemon, Place, pygls_server, running, write_tree
 
 GOOD = "def helper():\n    return 1\n\n\ndef caller():\n    return helper()\n"
@@ -46,7 +48,10 @@ def test_sighup_takes_up_a_new_workspace_and_leaves_the_old_one_alone(place: Pla
         assert daemon.terminate()[0] == 0
 
 
-def test_sighup_with_a_bad_file_keeps_the_old_one_running_and_says_why(place: Place) -> None:
+@pytest.mark.fault(18, "a wrong file at a SIGHUP, then a right one")
+def test_sighup_with_a_bad_file_keeps_the_old_one_running_and_says_why(
+    place: Place, reached: Reached
+) -> None:
     one = write_tree(place.folder / "one", {"one.py": GOOD})
     place.configure(one)
     good = place.config.read_text()
@@ -54,7 +59,7 @@ def test_sighup_with_a_bad_file_keeps_the_old_one_running_and_says_why(place: Pl
         daemon.wait_until_settled()
         place.config.write_text(good + "\n[monitor]\nintervall_s = 5\n")
         reload(daemon)
-        assert daemon.metric(RELOADED) == 0
+        reached("the metric says that it was used", daemon.metric(RELOADED), 0)
         told = reloads(daemon)[-1]
         assert told["level"] == "error"
         assert f"{place.config}: monitor.intervall_s: unknown key" in told["error"]

@@ -18,6 +18,7 @@ PROMISED = {
     "index",
     "run",
     "status",
+    "servers",
     "wait",
     "symbols",
     "callers",

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from tests.acceptance.conftest import Indexed
+from tests.figures import Reached
 from tests.running import (
     ENRICHD,
     Daemon,
@@ -98,8 +99,9 @@ def small(place: Place) -> Path:
 # The whole of it
 
 
+@pytest.mark.fault(16, "SIGTERM when all is done")
 def test_a_daemon_makes_the_graph_that_a_single_run_makes_and_tells_how_it_stands(
-    flask: Indexed, place: Place
+    flask: Indexed, place: Place, reached: Reached
 ) -> None:
     port = free_port()
     place.configure(flask.root, listen=f"127.0.0.1:{port}", name="flask")
@@ -114,7 +116,8 @@ def test_a_daemon_makes_the_graph_that_a_single_run_makes_and_tells_how_it_stand
         assert json.loads(over_tcp(port, "/api/v1/status")[1])["daemon"]["pid"] == daemon.pid
         assert_metrics_are_true(over_tcp(port, "/metrics")[1], place.ask("status"))
         code, took_s = daemon.terminate()
-        assert (code, took_s < 3.0) == (0, True), took_s  # 1 s where the machine is free
+        assert code == 0
+        reached("idle, it ends after", took_s, 1.0, "s")
         assert place.processes() == {}
         assert not place.socket.exists()
     assert place.export() == flask.export
@@ -202,8 +205,9 @@ def test_over_tcp_nothing_is_changed_without_the_token_and_no_foreign_page_reads
 # Its end
 
 
+@pytest.mark.fault(16, "SIGTERM while a real server is asked")
 def test_sigterm_under_load_ends_it_within_five_seconds_with_everything_committed(
-    flask: Indexed, place: Place
+    flask: Indexed, place: Place, reached: Reached
 ) -> None:
     place.configure(flask.root, name="flask")
     with running(place) as daemon:
@@ -211,7 +215,8 @@ def test_sigterm_under_load_ends_it_within_five_seconds_with_everything_committe
         daemon.wait_until("it enriches", lambda: 0 < enriched(daemon) < 1200)
         before = enriched(daemon)
         code, took_s = daemon.terminate()
-        assert (code, took_s < 5.0) == (0, True), took_s
+        assert code == 0
+        reached("under load, it ends after", took_s, 5.0, "s")
         assert place.processes() == {}
     assert not place.database.with_name("enrichd.db-wal").exists()
     [workspace] = place.ask("status")["workspaces"]
@@ -228,7 +233,10 @@ def enriched(daemon: Daemon) -> int:
     return int(found[0]["outcomes"]["edges"]) if found else 0
 
 
-def test_sigterm_while_a_server_answers_nothing_is_no_slower(place: Place) -> None:
+@pytest.mark.fault(16, "SIGTERM while a server answers nothing")
+def test_sigterm_while_a_server_answers_nothing_is_no_slower(
+    place: Place, reached: Reached
+) -> None:
     place.configure(
         write_tree(
             place.folder / "big",
@@ -240,7 +248,8 @@ def test_sigterm_while_a_server_answers_nothing_is_no_slower(place: Place) -> No
         daemon.wait_until_up()
         daemon.wait_until("a server was started", lambda: daemon.status()["servers"])
         code, took_s = daemon.terminate()
-        assert (code, took_s < 5.0) == (0, True), took_s
+        assert code == 0
+        reached("it ends after", took_s, 5.0, "s")
         assert place.processes() == {}
 
 

@@ -151,6 +151,7 @@ def test_a_server_that_answers_nothing_at_first_costs_no_edge(place: Place, root
     assert place.ask("callers", "helper")["count"] == 2
 
 
+@pytest.mark.fault(6, "a server that is not installed: status and doctor say how to install it")
 def test_a_server_that_is_not_installed_is_named_with_how_to_install_it(
     place: Place, root: Path
 ) -> None:

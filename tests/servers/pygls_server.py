@@ -25,6 +25,7 @@ that are open.
     undeclared          true: definition is not declared
     outline             false: no documentSymbol
     slow_initialize_s   initialize is answered after that
+    grow_by             so many bytes more are held after each request
     progress_s          work-done progress for so long after initialized
     needs_open          true: null for documents that are not open
     trace               file: one line for each start ("start PID"), each received method after it
@@ -89,6 +90,7 @@ class Server(LanguageServer):
         self.initialized_at = 0.0
         self.known: dict[str, list[Place]] | None = None
         self.texts: dict[str, list[str]] = {}
+        self.held: list[bytes] = []
         self.trace("start", os.getpid())
 
     def trace(self, *words: object) -> None:
@@ -174,6 +176,7 @@ async def misbehave(server: Server, uri: str) -> bool:
     options = server.options
     options.refresh()
     server.requests += 1
+    server.held.append(b"x" * (options.grow_by or 0))
     if options.only and options.only not in uri:
         return False
     if (options.die_on and options.die_on in uri) or (

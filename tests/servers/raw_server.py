@@ -12,6 +12,11 @@ other request with the first character of the file it asks about. MODE, several 
     string-ids     a definition is answered with its id as a string
     truncated      a definition is answered with half a message, then it exits
     gigabyte       a definition is answered with a header that declares a gigabyte
+    overflow       the same, and 128 MB of that gigabyte come
+    brim           a definition is answered with all but the end of the longest message allowed
+    flood          128 MB of noise on stdout before the answer to a definition
+    strangers      10,000 answers to requests that were never made before that to a definition
+    swollen        a definition is answered with an error whose message has 16 MB
     noise          a line of text on stdout before the first message
     noise-later    the same before the answer to a definition
     eof            stdout is closed at a definition, the process stays
@@ -19,9 +24,11 @@ other request with the first character of the file it asks about. MODE, several 
     exits          exits at once, with status 3 and a word on stderr
     dies           exits at a definition, with status 3
     deaf           reads nothing after initialize
+    grows          holds 250,000 bytes more after each answer to a definition
     silent         never answers a definition
     mute           never answers anything, not even initialize
     late           answers a definition after 0.5 s
+    too-late       answers a definition only once it has been cancelled
     dribbles       writes byte by byte
     asks           sends requests of its own, and shows their answers in window/logMessage
     stubborn       ignores SIGTERM, the end of stdin, and exit
@@ -34,14 +41,15 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 from typing import Any
 
 MODES = {mode for mode in sys.argv[1:] if "=" not in mode}
+GARBAGE = {"bad-json", "truncated", "gigabyte", "overflow", "brim", "noise-later", "flood", "eof"}
+GROWN: list[bytes] = []
+MEGABYTE = b"y" * 999_999 + b"\n"
 TRACE = next((mode.partition("=")[2] for mode in sys.argv[1:] if mode.startswith("trace=")), None)
 
 QUESTIONS: list[tuple[object, str, object]] = [
@@ -106,15 +114,24 @@ def answer(request: dict[str, Any]) -> None:
     if method == "shutdown":
         send({"id": number, "result": None})
         return
-    if "silent" in MODES:
-        return
+    if not MODES & {"silent", "too-late"}:
+        answer_about(request)
+
+
+def answer_about(request: dict[str, Any]) -> None:
+    number = request["id"]
     if "dies" in MODES:
         os._exit(3)
+    if "grows" in MODES:
+        GROWN.append(b"z" * 250_000)
     if "stderr" in MODES:
         for _ in range(10):
             os.write(2, (b"x" * 99 + b"\n") * 10_000)
-    if MODES & {"bad-json", "truncated", "gigabyte", "noise-later", "eof"}:
+    if MODES & GARBAGE:
         break_off()
+        return
+    if "swollen" in MODES:
+        send({"id": number, "error": {"code": -32803, "message": "x" * 16_000_000}})
         return
     start = {"line": 0, "character": 0}
     uri = request.get("params", {}).get("textDocument", {}).get("uri", "file:///nowhere")
@@ -124,7 +141,12 @@ def answer(request: dict[str, Any]) -> None:
     }
     if "unknown-ids" in MODES:
         send({**reply, "id": 1_000_000 + number})
+    if "strangers" in MODES:
+        for stranger in range(10_000):
+            send({**reply, "id": 1_000_000 + stranger})
     if "late" in MODES:
+        import threading  # noqa: PLC0415 - a quick start matters more often
+
         threading.Timer(0.5, send, [reply]).start()
         return
     send(reply)
@@ -140,6 +162,15 @@ def break_off() -> None:
         os._exit(0)
     elif "gigabyte" in MODES:
         write(b"Content-Length: 1073741824\r\n\r\n{")
+    elif "overflow" in MODES:
+        write(b"Content-Length: 1073741824\r\n\r\n")
+        write_megabytes(128)
+    elif "brim" in MODES:
+        write(b"Content-Length: 67108864\r\n\r\n")
+        write_megabytes(67)
+        os._exit(0)
+    elif "flood" in MODES:
+        write_megabytes(128)
     elif "noise-later" in MODES:
         write(b"Traceback (most recent call last):\n")
     elif "eof" in MODES:
@@ -147,17 +178,28 @@ def break_off() -> None:
         time.sleep(3600)
 
 
-def main() -> None:
+def write_megabytes(count: int) -> None:
+    for _ in range(count):
+        write(MEGABYTE)
+
+
+def begin() -> None:
     if "exits" in MODES:
         print("nothing works here", file=sys.stderr)
         sys.exit(3)
     if "stubborn" in MODES:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if "child" in MODES:
+        import subprocess  # noqa: PLC0415 - a quick start matters more often
+
         child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(3600)"])
         os.write(2, b"%d\n" % child.pid)
     if "noise" in MODES:
         write(b"Welcome to the raw server!\n")
+
+
+def main() -> None:
+    begin()
     while (message := receive()) is not None:
         method = message.get("method")
         if method == "exit" and "stubborn" not in MODES:
@@ -169,6 +211,8 @@ def main() -> None:
             send({"method": "window/logMessage", "params": {"type": 3, "message": text}})
         elif "id" in message and "mute" not in MODES:
             answer(message)
+        elif method == "$/cancelRequest" and "too-late" in MODES:
+            send({"id": message["params"]["id"], "result": None})
         if method == "initialized" and "asks" in MODES:
             for number, question, params in QUESTIONS:
                 send({"id": number, "method": question, "params": params})

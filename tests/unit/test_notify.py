@@ -45,6 +45,8 @@ def test_each_message_is_one_datagram(manager: tuple[str, Said]) -> None:
     assert said() == ["RELOADING=1", "MONOTONIC_USEC=12500000"]
     notifier.stopping()
     assert said() == ["STOPPING=1"]
+    notifier.starting("no space left", 60.0)
+    assert said() == ["EXTEND_TIMEOUT_USEC=60000000", "STATUS=no space left"]
 
 
 def test_a_status_can_not_smuggle_in_another_message(manager: tuple[str, Said]) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from collections import defaultdict
 from pathlib import Path
 
 import pytest
+from tests.figures import Reached
 
 from enrichd.errors import ExitCode
 from enrichd.settings import MonitorSettings
@@ -45,9 +47,10 @@ def analyze(*arguments: str, runtime: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.fault(17, "systemd-analyze verify: what it says about a unit")
 @needs_systemd
 @both
-def test_systemd_understands_every_line(unit: Path, tmp_path: Path) -> None:
+def test_systemd_understands_every_line(unit: Path, tmp_path: Path, reached: Reached) -> None:
     # It exits 0 on an unknown key, so silence is what tells; the program needn't be installed.
     copy = tmp_path / unit.name
     lines = unit.read_text().splitlines()
@@ -59,15 +62,20 @@ def test_systemd_understands_every_line(unit: Path, tmp_path: Path) -> None:
     scope = "--user" if unit == USER else "--system"
     done = analyze(scope, "verify", "--recursive-errors=no", str(copy), runtime=tmp_path)
     assert (done.stdout, done.stderr) == ("", "")
+    reached(f"words about the unit of the {scope.removeprefix('--')}", len(done.stdout), 0)
 
 
+@pytest.mark.fault(17, "systemd-analyze security: how exposed the service is")
 @needs_systemd
-def test_the_service_is_exposed_at_most_1_5(tmp_path: Path) -> None:
+def test_the_service_is_exposed_at_most_1_5(tmp_path: Path, reached: Reached) -> None:
     done = analyze(
         "security", "--offline=true", f"--threshold={MAX_EXPOSURE}", str(SYSTEM), runtime=tmp_path
     )
     assert done.returncode == 0, done.stdout
     assert done.stderr == ""
+    level = re.search(r"exposure level for enrichd.service: ([\d.]+)", done.stdout)
+    assert level is not None, done.stdout
+    reached("exposure", float(level[1]), MAX_EXPOSURE / 10)
 
 
 @both

@@ -18,6 +18,8 @@ from msgspec import Struct
 from enrichd_tracker.backoff import BackoffPolicy, Random
 from enrichd_tracker.model import Lane, Operation, Work
 
+_AT_ONCE = 300
+"""So many deadlines are looked at in one call, lest thousands that are over together block."""
 _STALE = 100  # so many deadlines that no longer count are not worth being cleared away
 
 
@@ -164,6 +166,10 @@ class EnrichmentTracker:
         """What is remembered about the symbol, if its last attempt failed."""
         return self._records.get(symbol_id)
 
+    def failures_in(self, lane: Lane) -> list[FailureRecord]:
+        """What is remembered about every symbol of the lane whose last attempt failed."""
+        return [each for each in self._records.values() if each.lane == lane]
+
     def has_failed(self, symbol_id: int) -> bool:
         """Whether the symbol's last attempt failed."""
         return symbol_id in self._records
@@ -181,22 +187,27 @@ class EnrichmentTracker:
     def ready_for_retry(self, lanes: AbstractSet[Lane], limit: int) -> list[int]:
         """At most ``limit`` symbols of these lanes whose delay is over, the longest due first.
 
-        They stay ready until their next attempt is recorded or they are cleared.
+        They stay ready until their next attempt is recorded or they are cleared. Where very many
+        became due together a few hundred more are told of at each call.
         """
-        self._promote()
+        self._promote(_AT_ONCE)
         each_lane = [self._ready[lane].items() for lane in self._ready if lane in lanes]
         ready = heapq.merge(*each_lane, key=lambda item: item[1])
         return [symbol_id for symbol_id, _ in itertools.islice(ready, limit)]
 
     def next_deadline(self) -> float | None:
-        """Monotonic time at which the next symbol becomes ready, or None when nobody waits."""
+        """Monotonic time at which the next symbol becomes ready, or None when nobody waits.
+
+        It is over while there are some that ``ready_for_retry`` has not told of.
+        """
         while self._heap and self._deadlines.get(self._heap[0][2]) != self._heap[0][0]:
             heapq.heappop(self._heap)
         return self._heap[0][0] if self._heap else None
 
     def get_stats(self) -> TrackerStats:
         """How many symbols are in which state."""
-        self._promote()
+        while self._promote(_AT_ONCE):
+            pass
         total, waiting = len(self._records), len(self._deadlines)
         return TrackerStats(
             total_failed=total,
@@ -212,10 +223,15 @@ class EnrichmentTracker:
             self._heap = [(at, next(self._order), each) for each, at in self._deadlines.items()]
             heapq.heapify(self._heap)
 
-    def _promote(self) -> None:
+    def _promote(self, most: int) -> bool:
+        """Have at most so many of those that are due be ready; whether there are more."""
         now = self._clock.monotonic()
         while self._heap and self._heap[0][0] <= now:
+            if most == 0:
+                return True
+            most -= 1
             deadline, _, symbol_id = heapq.heappop(self._heap)
             if self._deadlines.get(symbol_id) == deadline:
                 del self._deadlines[symbol_id]
                 self._ready.setdefault(self._records[symbol_id].lane, {})[symbol_id] = deadline
+        return False

@@ -8,6 +8,7 @@ from typing import Protocol
 from enrichd.clock import Clock
 from enrichd.metrics import Metrics
 from enrichd.query.answers import UnindexedOf
+from enrichd.query.servers import RestartedServer, ServerList
 from enrichd.query.status import Status
 from enrichd.report import WaitReport
 from enrichd_tracker.model import Workspace
@@ -57,6 +58,14 @@ class Daemon(Protocol):
 
     async def status(self) -> Status:
         """The document of `enrichd status --json`."""
+        ...
+
+    def server_list(self) -> ServerList:
+        """The document of `enrichd servers --json`."""
+        ...
+
+    def restart_servers(self, name: str, workspace: str | None) -> list[RestartedServer]:
+        """Start the servers of this name afresh; raises AnswerIsNo where there is none."""
         ...
 
     async def retry(self, symbol_ids: list[int]) -> int:

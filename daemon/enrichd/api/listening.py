@@ -10,6 +10,8 @@ from pathlib import Path
 from enrichd.errors import AlreadyLocked, EnrichdError, ExitCode, PermissionRefused
 
 _BACKLOG = 128
+_SEND_BUFFER_BYTES = 128 * 1024
+"""What the kernel keeps for a client that does not read; left to itself it would be megabytes."""
 _SOCKET_MODE = 0o600
 _FOLDER_MODE = 0o700
 _MOST_PATH_BYTES = 107  # sun_path in unix(7), less its NUL
@@ -67,7 +69,9 @@ def listen_tcp(host: str, port: int) -> socket.socket:
     numeric = "127.0.0.1" if host == "localhost" else host
     family = socket.AF_INET6 if ":" in numeric else socket.AF_INET
     try:
-        return socket.create_server((numeric, port), family=family, backlog=_BACKLOG)
+        listener = socket.create_server((numeric, port), family=family, backlog=_BACKLOG)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
+        return listener
     except OSError as error:
         hint = 'choose another address with `[daemon] listen`, or none at all with ""'
         raise _refusal(authority(host, port), error, hint) from error

@@ -18,6 +18,7 @@ from enrichd.api.parameters import Limit, Text, from_body, from_query
 from enrichd.errors import DaemonUnreachable
 from enrichd.query.failures import FailureState, failures
 from enrichd.query.select import chosen, select
+from enrichd.query.servers import Restarted
 from enrichd.settings import WORKSPACE_NAME
 from enrichd_tracker.model import Workspace
 from enrichd_tracker.store.port import Reader
@@ -56,6 +57,13 @@ class Retry(Struct, frozen=True, forbid_unknown_fields=True):
             return select(reader, self.symbol, workspace=self.workspace).ids
         workspace = None if self.workspace is None else chosen(reader, self.workspace)[0].id
         return [each.symbol_id for each in reader.failures(workspace)]
+
+
+class RestartServer(Struct, frozen=True, forbid_unknown_fields=True):
+    """Which server to start afresh, and for which workspace; else for all that it serves."""
+
+    name: Text
+    workspace: Text | None = None
 
 
 class Wait(Struct, frozen=True, forbid_unknown_fields=True):
@@ -110,6 +118,8 @@ class DaemonRoutes:
             web.get("/readyz", self._readyz),
             web.get("/metrics", self._metrics),
             web.get("/api/v1/status", self._status),
+            web.get("/api/v1/servers", self._servers),
+            web.post("/api/v1/servers/restart", self._restart_server),
             web.get("/api/v1/wait", self._wait),
             web.get("/api/v1/unindexed", self._unindexed),
             web.get("/api/v1/enrichment/failures", self._failures),
@@ -136,6 +146,14 @@ class DaemonRoutes:
 
     async def _status(self, _: web.Request) -> web.Response:
         return answer(await self._daemon.status())
+
+    async def _servers(self, _: web.Request) -> web.Response:
+        return answer(self._daemon.server_list())
+
+    async def _restart_server(self, request: web.Request) -> web.Response:
+        wanted = await from_body(request, RestartServer)
+        found = self._daemon.restart_servers(wanted.name, wanted.workspace)
+        return answer(Restarted(restarted=found))
 
     async def _unindexed(self, _: web.Request) -> web.Response:
         unindexed = self._daemon.unindexed()

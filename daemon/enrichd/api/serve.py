@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 from collections.abc import Callable
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import structlog
 
 from enrichd import logs
-from enrichd.api.server import ApiServer
-from enrichd.app import App
 from enrichd.clock import Clock, SystemClock, within
 from enrichd.config import Config
 from enrichd.errors import EnrichdError, ExitCode
 from enrichd.notify import Notifier, watchdog_interval_s
 from enrichd.services import ServiceEnded
+from enrichd_tracker.errors import StoreUnavailable
+
+if TYPE_CHECKING:
+    from enrichd.app import App
 
 _PING_TIMEOUT_S = 5.0
 _STATUS_EVERY_S = 10.0
+_TRY_AGAIN_S = 1.0
+_SOON_S = 60.0
 
 _log = structlog.get_logger()
 
@@ -54,11 +60,16 @@ class _Foreground:
         self._served = False
 
     async def run(self, config: Config) -> int:
+        from enrichd.api.server import ApiServer  # noqa: PLC0415
+
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
         loop.add_signal_handler(signal.SIGHUP, self._reload.set)
-        app = await App.open(config, self._clock)
+        app = await self._opened(config)
+        if app is None:
+            return ExitCode.OK
+        gc.freeze()  # what is loaded by now stays: no collection need look at it again
         try:
             address = config.daemon.address
             doors = ApiServer(
@@ -78,6 +89,23 @@ class _Foreground:
             await app.close()
             if self._served:
                 _log.info("stopped", action="stopped")
+
+    async def _opened(self, config: Config) -> App | None:
+        """The app, as soon as its database can be opened; None when told to stop before."""
+        from enrichd.app import App  # noqa: PLC0415
+
+        problem = ""
+        while True:
+            try:
+                return await App.open(config, self._clock)
+            except StoreUnavailable as error:
+                if error.message != problem:
+                    _log.error("can't start yet", action="store_unavailable", error=error.message)
+                problem = error.message
+            self._notifier.starting(f"waiting for the database: {problem}", _SOON_S)
+            with suppress(TimeoutError):
+                await within(self._clock, _TRY_AGAIN_S, self._stop.wait())
+                return None
 
     async def _serve(self, app: App) -> int:
         app.services.start("reloading", self._reload_when_told(app))

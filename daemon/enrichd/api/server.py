@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import logging
 import socket as sockets
+from http import HTTPStatus
 from pathlib import Path
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.typedefs import Handler, Middleware
 
-from enrichd.api.answers import explain_errors
+from enrichd.api.answers import Refused, explain_errors
 from enrichd.api.daemon import Daemon
+from enrichd.api.doors import Delivery, Door, Turns
 from enrichd.api.graph import GraphRoutes
 from enrichd.api.listening import UnixListener, listen_tcp
 from enrichd.api.routes import DaemonRoutes
 from enrichd.api.security import Gate, read_or_make_token
+from enrichd.clock import Clock, within
 
 MAX_BODY_BYTES = 1024 * 1024
 _MAX_HEADERS = 64
 _MAX_HEADER_BYTES = 8190
-_IDLE_TIMEOUT_S = 30.0
+_IDLE_TIMEOUT_S = 15.0
 """Also the time that a client has to send the head of its first request."""
+_BODY_TIMEOUT_S = 30.0
 _LINGER_S = 1.0
 _DRAIN_S = 0.5
 """aiohttp waits this long for handlers to end, and as long again for those that it cancelled."""
@@ -50,6 +55,7 @@ class ApiServer:
         self._tcp: sockets.socket | None = None
         self._address: tuple[str, int] | None = None
         self._runner: web.AppRunner | None = None
+        self._doors: list[Door] = []
 
     @property
     def address(self) -> tuple[str, int] | None:
@@ -67,9 +73,12 @@ class ApiServer:
                 token = read_or_make_token(self._token_file)
             self._runner = self._made_runner(Gate(self._address, token))
             await self._runner.setup()
+            assert self._runner.server is not None
             for listener in (self._unix.socket, self._tcp):
                 if listener is not None:
-                    await web.SockSite(self._runner, listener).start()
+                    door = Door(listener, self._runner.server, self._daemon.clock)
+                    self._doors.append(door)
+                    await door.open()
         except BaseException:
             await self.stop()
             raise
@@ -78,9 +87,13 @@ class ApiServer:
         """Remove the socket, take no more requests, and give those that run a moment."""
         if self._unix is not None:
             self._unix.remove_name()
+        for door in self._doors:
+            door.close()
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
+        while self._doors:
+            await self._doors.pop().clear()
         if self._unix is not None:
             self._unix.socket.close()
             self._unix = None
@@ -90,7 +103,14 @@ class ApiServer:
 
     def _made_runner(self, gate: Gate) -> web.AppRunner:
         app = web.Application(
-            middlewares=[explain_errors, gate.middleware()], client_max_size=MAX_BODY_BYTES
+            middlewares=[
+                explain_errors,
+                Delivery().middleware(),
+                gate.middleware(),
+                _take_body(self._daemon.clock),
+                Turns().middleware(),
+            ],
+            client_max_size=MAX_BODY_BYTES,
         )
         about_itself = DaemonRoutes(self._daemon)
         app.add_routes([*about_itself.table(), *GraphRoutes(self._daemon).table()])
@@ -103,6 +123,7 @@ class ApiServer:
         return web.AppRunner(
             app,
             access_log=None,
+            auto_decompress=False,  # a small body stays a small one
             handler_cancellation=True,
             keepalive_timeout=_IDLE_TIMEOUT_S,
             lingering_time=_LINGER_S,
@@ -112,6 +133,22 @@ class ApiServer:
             max_line_size=_MAX_HEADER_BYTES,
             shutdown_timeout=_DRAIN_S,
         )
+
+
+def _take_body(clock: Clock) -> Middleware:
+    """Read the body of whoever may send one before its handler runs, and not for ever."""
+
+    @web.middleware
+    async def take_body(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.can_read_body:
+            try:
+                await within(clock, _BODY_TIMEOUT_S, request.read())
+            except TimeoutError as error:
+                message = f"the body did not come within {_BODY_TIMEOUT_S:g} s"
+                raise Refused(HTTPStatus.BAD_REQUEST, message) from error
+        return await handler(request)
+
+    return take_body
 
 
 async def _add_headers(_: web.Request, response: web.StreamResponse) -> None:
@@ -125,5 +162,6 @@ def _logger() -> logging.Logger:
 
 
 def _is_ours(record: logging.LogRecord) -> bool:
-    """Garbage that is sent to us is answered; it is no error of ours to be logged."""
-    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+    """Garbage is answered, and clients go away: these are no errors of ours to be logged."""
+    theirs = (HttpProcessingError, ConnectionError)
+    return not (record.exc_info and isinstance(record.exc_info[1], theirs))

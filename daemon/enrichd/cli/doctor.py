@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -83,6 +84,7 @@ def doctor(invocation: Invocation) -> int:
       enrichd doctor
       enrichd doctor --db graph.db --json
     """
+    _look_in_no_workspace(invocation)
     checks = [*_machine(), *_installation(invocation)]
     well = all(check.state is not State.MISSING for check in checks)
     if invocation.as_json:
@@ -96,6 +98,19 @@ def doctor(invocation: Invocation) -> int:
         for check, line in zip(checks, lines, strict=True):
             click.echo(click.style(line[:7], fg=_COLOURS[check.state]) + line[7:])
     return 0 if well else 1
+
+
+def _look_in_no_workspace(invocation: Invocation) -> None:
+    """Programs are run here, too."""
+    from enrichd.search_path import leave_out  # noqa: PLC0415
+    from enrichd_tracker.store.reading import reading  # noqa: PLC0415
+
+    with suppress(EnrichdError):
+        for each in invocation.config.workspaces:
+            leave_out(each.root)
+    with suppress(EnrichdError), reading(invocation.database) as reader:
+        for workspace in reader.workspaces():
+            leave_out(Path(workspace.root))
 
 
 def _machine() -> Iterator[Check]:

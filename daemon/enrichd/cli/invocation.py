@@ -13,8 +13,7 @@ import click
 if TYPE_CHECKING:
     from enrichd.config import Config
     from enrichd.query.answers import Advice, UnindexedOf
-    from enrichd_tracker.model import StoredSymbol
-    from enrichd_tracker.store.port import Reader
+    from enrichd_tracker.store.port import Reader, StoredSymbol
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -23,6 +23,7 @@ COMMANDS = {
     "index": "enrichd.cli.run",
     "run": "enrichd.cli.run",
     "status": "enrichd.cli.status",
+    "servers": "enrichd.cli.servers",
     "wait": "enrichd.cli.wait",
     "symbols": "enrichd.cli.graph",
     "callers": "enrichd.cli.graph",

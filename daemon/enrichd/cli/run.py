@@ -32,6 +32,9 @@ def run(invocation: Invocation) -> int:
       enrichd run --config /etc/enrichd/config.toml
     """
     config = invocation.config
+    from enrichd_tracker.store.connection import require_free  # noqa: PLC0415
+
+    require_free(config.daemon.database)  # known at once, before all of the daemon is loaded
     from enrichd.api.serve import run_daemon  # noqa: PLC0415
 
     return run_daemon(config, invocation.read_config)

@@ -26,7 +26,7 @@ from enrichd.enrich.queue import WorkQueue
 from enrichd.enrich.recorder import Recorder
 from enrichd.enrich.second_look import SecondLook
 from enrichd.enrich.sources import Sources, is_new, stat_of
-from enrichd.enrich.suspects import Suspects
+from enrichd.enrich.trials import Trials
 from enrichd.lsp.client import Client
 from enrichd.lsp.positions import path_to_uri, uri_to_path
 from enrichd.lsp.supervisor import Supervisor
@@ -81,7 +81,7 @@ class LaneWorker:
         self._on_hungry = on_hungry
         self._on_stale = on_stale
         self._documents = OpenDocuments(supervisor)
-        self._suspects = Suspects()
+        self.trials = Trials(lane, supervisor, store=store, queue=queue, recorder=recorder)
         self._names: set[str] | None = None
         self._graph = 0  # how often it has changed
         self._client: Client | None = None
@@ -103,7 +103,7 @@ class LaneWorker:
         return not (
             len(self._attempts) > self._is_checking
             or self._held
-            or self._suspects.isolating
+            or self.trials.isolating
             or self._queue.waiting(self.lane)
         )
 
@@ -144,7 +144,7 @@ class LaneWorker:
         """Part with all that is in hand; the worker has ended."""
         self._ended = True
         works = [each.work for each in self._attempts.values() if each.ledger is self._recorder]
-        works += [*self._held, *self._suspects.clear()]
+        works += [*self._held, *self.trials.clear()]
         self._attempts.clear()
         self._held.clear()
         self._asks.clear()
@@ -190,7 +190,14 @@ class LaneWorker:
         self.blocked = not self._recorder.has_room
         if client is None or self.paused or self.blocked or self._queue.waiting(self.lane):
             await self._give_way()
-        if client is None or self.paused or self.blocked:
+        if self.paused or self.blocked:
+            return
+        await self.trials.prepare()
+        while self.trials.guilty and (names := self._names or await self._read_names(client)):
+            await self._start(self.trials.guilty.popleft(), self._recorder, names)
+        if self.trials.has_more:
+            self._wake.set()
+        if client is None or client is not self.supervisor.client or self.paused:
             return
         goal = self.supervisor.profile.window * _AHEAD
         while len(self._asks) < goal:
@@ -198,7 +205,7 @@ class LaneWorker:
             if names is None:
                 self._wake.set()
                 return
-            work = self._next()
+            work = self.trials.next(in_company=bool(self._attempts))
             if work is None:
                 if self._check is not None and self.idle and not self._is_checking:
                     await self._start(*self._check, names)
@@ -208,25 +215,13 @@ class LaneWorker:
         if self._queue.is_low(self.lane):
             self._on_hungry(self.lane)
 
-    async def _read_names(self, client: Client) -> set[str] | None:
+    async def _read_names(self, client: Client | None) -> set[str] | None:
         """The workspace's names; None when the client may not be asked any more."""
         graph, workspace_id = self._graph, self.lane.workspace_id
         names = await self._store.read(lambda reader: reader.names(workspace_id))
         if graph == self._graph:
             self._names = names
         return None if self.paused or self.supervisor.client is not client else names
-
-    def _next(self) -> Work | None:
-        if self._suspects.isolating:
-            return None if self._attempts else self._suspects.next_alone(self._take)
-        work = self._take()
-        if work is not None and self._suspects.is_known(work):
-            self._suspects.add([work])
-            return self._next()
-        return work
-
-    def _take(self) -> Work | None:
-        return self._queue.take(self.lane)
 
     async def _start_over(self, client: Client | None) -> None:
         """The connection is another; what was not answered by the old one is asked of the new."""
@@ -240,18 +235,23 @@ class LaneWorker:
         if self._changed(work):
             self._hold(work, ledger)
             return
-        attempt = self._attempts[work.symbol_id] = Attempt(work, self._replied, ledger)
+        attempt = Attempt(work, self._replied, ledger)
+        asks = list(self._phrasing.asks(attempt, names, self.supervisor.encoding))
+        if asks and ledger is self._recorder and (found := self.trials.judgement(work)):
+            self._recorder.failed(work, self._origin(), [], found)
+            return
+        self._attempts[work.symbol_id] = attempt
         await self._documents.need(work.file.path)
-        for ask in self._phrasing.asks(attempt, names, self.supervisor.encoding):
-            self._asks.append(ask)
-            attempt.expect(1)
+        self.trials.begin()
+        self._asks.extend(asks)
+        attempt.expect(len(asks))
         if not attempt.open:
             self._settled.append(attempt)
             self._wake.set()
 
     def _hold(self, work: Work, ledger: Ledger) -> None:
         """The file is not the one that was indexed: wait until it has been indexed again."""
-        self._suspects.leave(work)
+        self.trials.leave(work)
         self._on_stale(self.lane.workspace_id)
         if ledger is self._recorder:
             self._held.append(work)
@@ -357,7 +357,7 @@ class LaneWorker:
         if stale or edges is None or self._changed(work):
             self._hold(work, attempt.ledger)
             return
-        self._suspects.survived(work)
+        self.trials.concluded(work, asked=attempt.asked)
         if attempt.outdated:
             attempt.ledger.released([work])
             return
@@ -387,10 +387,10 @@ class LaneWorker:
         if attempt.ledger is not self._recorder and attempt.judgement is not None:
             attempt.ledger.failed(work, self._origin(), [], attempt.judgement)
         elif death is None:
-            self._suspects.leave(work)
+            self.trials.leave(work)
             attempt.ledger.released([work])
-        elif verdict := self._suspects.died(work, death.reason, hung=death.ending is Ending.HUNG):
-            self._recorder.failed(work, self._origin(), [], verdict)
+        else:
+            self.trials.died(work, death, self._origin())
 
     def _changed(self, work: Work) -> bool:
         return stat_of(f"{self.workspace.root}/{work.file.path}") != work.file.stat

@@ -14,16 +14,13 @@ import structlog
 
 from enrichd.clock import Clock, within
 from enrichd.enrich.lane import LaneWorker
-from enrichd.enrich.queue import WorkQueue
+from enrichd.enrich.queue import LEASE_S, OWNER, WorkQueue
 from enrichd.enrich.recorder import Recorder
 from enrichd.metrics import Metrics
 from enrichd_tracker.enrichment import EnrichmentTracker
 from enrichd_tracker.errors import StoreUnavailable
 from enrichd_tracker.model import Lane, ParseStatus
 from enrichd_tracker.store.port import Reader, Store, WorkspaceCounts
-
-OWNER = "monitor"
-LEASE_S = 3600.0
 
 _log = structlog.get_logger()
 
@@ -94,7 +91,7 @@ class Monitor:
         self._news.clear()
         # What became due is ready from now on: a deadline that is over wakes nobody again, also
         # where it can't be served yet.
-        self._tracker.get_stats()
+        self._tracker.ready_for_retry(frozenset(), 0)
         queued = 0
         for lane, worker in list(self._lanes.items()):
             if self._is_served(lane, worker):

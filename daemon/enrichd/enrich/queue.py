@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from enrichd_tracker.model import Lane, Work
+
+OWNER = "enrichd"
+LEASE_S = 3600.0
+"""What is claimed of the store for the queue, and for whom."""
 
 
 class WorkQueue:
@@ -68,6 +72,20 @@ class WorkQueue:
         """The next symbol of the lane; it counts as in flight until it is done."""
         row = self._waiting.get(lane)
         return row.popleft() if row else None
+
+    def pick(self, lane: Lane, accept: Callable[[Work], bool], limit: int) -> list[Work]:
+        """At most ``limit`` symbols of the lane that are accepted, before those in front of them.
+
+        They count as in flight like those that were taken.
+        """
+        picked: list[Work] = []
+        passed: list[Work] = []
+        row = self._waiting.get(lane, deque())
+        while row and len(picked) < limit:
+            work = row.popleft()
+            (picked if accept(work) else passed).append(work)
+        row.extendleft(reversed(passed))
+        return picked
 
     def done(self, symbol_id: int) -> None:
         """The symbol is in flight no more."""

@@ -66,6 +66,10 @@ class Recorder:
         """Whether workers may go on finding out."""
         return self.waiting < _MOST_WAITING
 
+    def has_failed(self, symbol_id: int) -> bool:
+        """Whether the symbol's last attempt failed."""
+        return self._tracker.has_failed(symbol_id)
+
     def succeeded(self, work: Work, origin: Origin, edges: list[ResolvedEdge]) -> None:
         """All of the symbol's questions were answered."""
         if self._tracker.clear_failure(work.symbol_id):
@@ -164,17 +168,18 @@ class Recorder:
         return batch
 
     async def _write(self, batch: Batch, released: list[int]) -> None:
+        # Before the store gives up its claims: who is claimed anew meanwhile has to be let in.
+        for symbol_id in released:
+            self._queue.done(symbol_id)
+        for outcome in batch.outcomes:
+            self._queue.done(outcome.symbol_id)
+        for charge in batch.charges:
+            self._queue.done(charge.record.symbol_id)
         committed = await self._insist(lambda: self._store.commit(batch))
         await self._insist(lambda: self._store.release(released))
         self.generation += 1
         for symbol_id in committed.dropped:
             self._tracker.clear_failure(symbol_id)
-        for outcome in batch.outcomes:
-            self._queue.done(outcome.symbol_id)
-        for charge in batch.charges:
-            self._queue.done(charge.record.symbol_id)
-        for symbol_id in released:
-            self._queue.done(symbol_id)
 
     async def _insist(self, write: Callable[[], Awaitable[T]]) -> T:
         while True:

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from enrichd.enrich.externals import name_of
 from enrichd.enrich.sources import BOM, Sources, stat_of
+from enrichd.index.languages import suffixes
 from enrichd.lsp.positions import from_server, uri_to_path
 from enrichd.lsp.wire import Target
 from enrichd_tracker.model import External, SymbolKind
@@ -49,7 +50,7 @@ class Resolver:
         self._sources = sources
         self._files: OrderedDict[str, _Known] = OrderedDict()
         self._paths: dict[str, str | None] = {}
-        self._externals: dict[tuple[str, int, int], External] = {}
+        self._externals: dict[tuple[str, int, int, str], External] = {}
         self._generation = 0
         self._batch = 0
 
@@ -102,7 +103,7 @@ class Resolver:
         inside = self.relative(target)
         known = self._files.get(inside) if inside is not None else None
         if known is None or known.definitions is None:
-            return self._outside(target, encoding)
+            return self._outside(target, name, encoding)
         assert inside is not None
         if known.definitions.module is None:
             return None  # a file that could not be read: there is no symbol in it
@@ -134,21 +135,39 @@ class Resolver:
         known.checked = self._batch
         return True
 
-    def _outside(self, target: Target, encoding: str) -> External | None:
+    def _outside(self, target: Target, name: str, encoding: str) -> External | None:
         path = self._absolute(target.uri)
-        if path is None:
+        if path is None or not path.strip("/") or min(target.line, target.character) < 0:
             return None
-        key = (path, target.line, target.character)
+        key = (path, target.line, target.character, name)
         if (known := self._externals.get(key)) is not None:
             return known
-        lines = self._sources.lines(path)
-        line = lines[target.line] if target.line < len(lines) else b""
-        column = from_server(line, target.character, encoding)
-        external = name_of(path, lines, target.line, column)
+        lines = self._sources.lines(path) if self._may_be_read(path) else None
+        if lines is None:
+            external = name_of(path, [], 0, 0)
+            if (target.line, target.character) != (0, 0):
+                external = External(external.package, f"{external.name}.{name}")
+        else:
+            line = lines[target.line] if target.line < len(lines) else b""
+            column = from_server(line, target.character, encoding)
+            external = name_of(path, lines, target.line, column)
         if len(self._externals) >= _KEPT_FILES:
             self._externals.clear()
         self._externals[key] = external
         return external
+
+    def _may_be_read(self, path: str) -> bool:
+        """Whether it is source of a library, for its name's sake.
+
+        A link of the workspace leads nowhere: whoever wrote it would choose what is read.
+        """
+        try:
+            real = os.path.realpath(path)
+        except (OSError, ValueError):
+            return False
+        if path.startswith(f"{self._root}/") and real != path:
+            return False
+        return os.path.splitext(real)[1] in suffixes()  # noqa: PTH122 (it is no path yet)
 
     def _absolute(self, uri: str) -> str | None:
         if uri not in self._paths:

@@ -183,6 +183,7 @@ class Enrichment:
             on_stale=self._on_stale,
         )
         await self._require(worker)
+        await worker.trials.recall(self.tracker.failures_in(lane))
         if lane in self.lanes:
             return
         self.queue.open(lane)
@@ -366,6 +367,8 @@ class Enrichment:
         )
         for symbol_id in forgotten:
             self.tracker.clear_failure(symbol_id)
+        if forgotten:
+            worker.trials.acquit()
         self._required[worker.lane] = wanted
 
 
@@ -380,7 +383,9 @@ def _waiting(reader: Reader, workspace_id: int, *, retries: bool) -> Counter[str
 
 def settings_digest(profile: Profile) -> str:
     """Equal as long as the server would be started and configured the same way."""
-    relevant = msgspec.structs.replace(profile, install_hint="", version_command=[], window=1)
+    relevant = msgspec.structs.replace(
+        profile, install_hint="", version_command=[], window=1, max_rss_bytes=None
+    )
     return hashlib.blake2b(
         msgspec.json.encode(relevant, order="deterministic"), digest_size=8
     ).hexdigest()

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections import OrderedDict
 from collections.abc import Sequence
 from enum import StrEnum
 from hashlib import blake2b
-from pathlib import Path
 
 from enrichd.index.file_stat import fingerprint
 from enrichd_tracker.model import FileStat, KnownFile
 
 _KEPT_FILES = 64
 _NEW_S = 60.0
+MAX_BYTES = 16 * 1024 * 1024
+"""What a server points at may be anything; a larger file has no lines."""
 BOM = b"\xef\xbb\xbf"
 """No part of the text to the index, but the first character of the first line to servers."""
 
@@ -48,16 +50,16 @@ class Sources:
 
     def lines(self, path: str) -> Sequence[bytes]:
         """The file's lines without their ends; empty when it can't be read."""
-        stat = _stat(path, follow=True)
+        found = _stat(path, follow=True)
         known = self._files.get(path)
-        if known is not None and known[0] == stat:
+        if known is not None and known[0] == found:
             self._files.move_to_end(path)
             return known[1]
         try:
-            lines = Path(path).read_bytes().removeprefix(BOM).splitlines()
+            lines = _read(path).removeprefix(BOM).splitlines()
         except (OSError, ValueError):
             lines = []
-        self._files[path] = (stat, lines)
+        self._files[path] = (found, lines)
         self._files.move_to_end(path)
         while len(self._files) > _KEPT_FILES:
             self._files.popitem(last=False)
@@ -74,7 +76,18 @@ class Sources:
     def line(self, path: str, number: int) -> bytes:
         """One line, or nothing where there is none."""
         lines = self.lines(path)
-        return lines[number] if number < len(lines) else b""
+        return lines[number] if 0 <= number < len(lines) else b""
+
+
+def _read(path: str) -> bytes:
+    """The content of a regular file; nothing of a FIFO, which would block, or of a device."""
+    if not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116 (a device may mind being opened)
+        return b""
+    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY), "rb") as file:  # noqa: PTH123
+        result = os.fstat(file.fileno())
+        if not stat.S_ISREG(result.st_mode) or result.st_size > MAX_BYTES:
+            return b""
+        return file.read(MAX_BYTES)
 
 
 class OnDisk(StrEnum):

@@ -174,8 +174,12 @@ class IndexRun:
     async def _as_job(self, found: Survey, *, kind: str) -> None:
         result, todo = self.result, found.todo
         result.job_id = uuid.uuid4().hex
-        await self._store.begin_job(result.job_id, self._workspace.id, kind, owner=self._owner)
         status = JobStatus.FAILED
+        try:
+            await self._store.begin_job(result.job_id, self._workspace.id, kind, owner=self._owner)
+        except EnrichdError as error:
+            result.error, result.status = error.message, status
+            raise
         try:
             await self._index(found)
             status = JobStatus.COMPLETED

@@ -49,6 +49,8 @@ OnReply: TypeAlias = Callable[[Reply[T]], None]
 Observe: TypeAlias = Callable[[str, float], None]
 
 MAX_UNSENT_BYTES = 64 * 1024 * 1024
+MESSAGE_CHARACTERS = 500
+"""As much of an error's message is kept: it stands in the record of every symbol that failed."""
 
 _NULL = Raw(b"null")
 _encode_json = msgspec.json.encode
@@ -213,6 +215,7 @@ class Client:
             return
         self._deaf = True
         self._unsent.clear()
+        self._framer = Framer()  # half a message may be large
         self._in_flight.close()
         self._retire(Died(reason, ending))
         self.ended.set()
@@ -343,7 +346,7 @@ class Client:
     def _reply(self, waiting: Waiting, message: Message) -> Reply[Any]:
         if message.error is not None:
             self.failures += 1
-            return Refused(message.error.code, message.error.message)
+            return Refused(message.error.code, message.error.message[:MESSAGE_CHARACTERS])
         try:
             # an answer without a result is null to a server that leaves nulls out
             return Answered(waiting.read(message.result or _NULL))

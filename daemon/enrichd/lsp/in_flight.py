@@ -13,7 +13,7 @@ from msgspec import Raw
 
 from enrichd.clock import Clock
 
-SWEEP_S = 0.05
+SWEEP_S = 0.02
 """The least time between two looks, and so the most that a time-out comes late."""
 
 

@@ -18,7 +18,6 @@ from enrichd.lsp.positions import path_to_uri
 from enrichd.lsp.process import Process
 from enrichd.lsp.profiles import Profile, server_environment
 from enrichd.lsp.states import Event
-from enrichd.lsp.wire import Ending
 
 SHUTDOWN_S = 1.0
 STOP_GRACE_S = 0.5
@@ -54,6 +53,8 @@ class Life:
         self._clock = clock
         self.declared: Declared | None = None
         """None until it is initialized."""
+        self.excess = ""
+        """How much memory it took, once that was too much."""
         self.process = spawn(
             command, cwd=root, environment=server_environment(profile), clock=clock
         )
@@ -86,12 +87,11 @@ class Life:
         return Event.DIED
 
     async def until_too_big(self, max_rss_bytes: int) -> Event:
-        """Ends the connection when the process takes more memory than that."""
+        """Returns when the process takes more memory than that."""
         while (size := self.process.rss_bytes()) <= max_rss_bytes:
             await self._clock.sleep(MEMORY_CHECK_S)
-        reason = f"it took {size >> 20} MiB of memory, {max_rss_bytes >> 20} are allowed"
-        self.client.end(reason, Ending.STOPPED)
-        return Event.DIED
+        self.excess = f"it took {size >> 20} MiB of memory, {max_rss_bytes >> 20} are allowed"
+        return Event.TOO_BIG
 
     async def end(self, politely: bool) -> None:
         """Be gone afterwards: shutdown, exit, TERM, KILL; or KILL at once."""

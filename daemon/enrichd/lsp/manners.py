@@ -18,7 +18,9 @@ from enrichd.lsp.wire import UNREADABLE, ErrorObject
 
 LOG_LINES = 50
 LOG_LINE_CHARACTERS = 500
+NAME_CHARACTERS = 500
 MAX_REGISTRATIONS = 1000
+MAX_PIECES_OF_WORK = 1000
 
 Settings = Mapping[str, Any]
 
@@ -127,11 +129,13 @@ class Manners:
 
     def _progress(self, progress: _Progress) -> None:
         kind = msgspec.json.decode(progress.value, type=_ProgressValue).kind
+        token = progress.token if isinstance(progress.token, int) else _short(progress.token)
         if kind == "begin":
-            self._working.add(progress.token)
+            if len(self._working) < MAX_PIECES_OF_WORK:
+                self._working.add(token)
             self.progress_begun += 1
         elif kind == "end":
-            self._working.discard(progress.token)
+            self._working.discard(token)
 
     def _configuration(self, params: Raw) -> list[object]:
         items = msgspec.json.decode(params, type=_Configuration).items
@@ -140,11 +144,11 @@ class Manners:
     def _register(self, params: Raw) -> None:
         for each in msgspec.json.decode(params, type=_Registrations).registrations:
             if len(self.registrations) < MAX_REGISTRATIONS:
-                self.registrations[each.id] = each.method
+                self.registrations[_short(each.id)] = _short(each.method)
 
     def _unregister(self, params: Raw) -> None:
         for each in msgspec.json.decode(params, type=_Unregistrations).unregistrations:
-            self.registrations.pop(each.id, None)
+            self.registrations.pop(_short(each.id), None)
 
 
 def section_of(settings: Settings, section: str | None) -> object:
@@ -159,6 +163,10 @@ def section_of(settings: Settings, section: str | None) -> object:
             return None
         found = found[name]
     return found
+
+
+def _short(name: str) -> str:
+    return name[:NAME_CHARACTERS]
 
 
 def _nothing(_: Raw) -> None:

@@ -27,6 +27,7 @@ REAP_S = 5.0
 _LAUNCHER = str(Path(__file__).with_name("launch.py"))
 _STDIN, _STDOUT, _STDERR = 0, 1, 2
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+_SESSION, _RESIDENT_PAGES = 3, 21  # of the fields behind the name
 
 
 class Listener(Protocol):
@@ -152,8 +153,8 @@ class ServerProcess(asyncio.SubprocessProtocol):
         return lines[-STDERR_LINES:]
 
     def rss_bytes(self) -> int:
-        """Memory of the process and of its children, as the kernel counts it now."""
-        return _rss_bytes(self.pid) if self.returncode is None else 0
+        """Resident memory of the process and of what it has started in its session."""
+        return _rss_bytes(self.pid, self.pid) if self.returncode is None else 0
 
     async def wait(self) -> int:
         """The exit status; negative for a signal."""
@@ -296,11 +297,19 @@ class ServerProcess(asyncio.SubprocessProtocol):
         return f"it was killed by signal {-code}"
 
 
-def _rss_bytes(pid: int) -> int:
+def _rss_bytes(pid: int, session: int) -> int:
+    """See proc_pid_stat(5); children are listed by the thread that started them."""
     process = Path("/proc", str(pid))
     try:
-        resident_pages = int((process / "statm").read_text().split()[1])
-        children = (process / "task" / str(pid) / "children").read_text().split()
-    except (OSError, ValueError, IndexError):
+        fields = (process / "stat").read_text().rpartition(")")[2].split()
+        threads = list((process / "task").iterdir())
+    except OSError:
         return 0
-    return resident_pages * _PAGE_BYTES + sum(_rss_bytes(int(child)) for child in children)
+    if int(fields[_SESSION]) != session:
+        return 0
+    children: list[str] = []
+    for thread in threads:
+        with suppress(OSError):
+            children += (thread / "children").read_text().split()
+    own = int(fields[_RESIDENT_PAGES]) * _PAGE_BYTES
+    return own + sum(_rss_bytes(int(child), session) for child in children)

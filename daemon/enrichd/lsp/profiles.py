@@ -56,7 +56,7 @@ class Profile(Struct, frozen=True, forbid_unknown_fields=True):
     """Concludes from a function's body what it returns, where no annotation says so: then a body's
     change concerns all who use the function."""
     max_rss_bytes: int | None = None
-    """Above it the server is started afresh, at nobody's charge."""
+    """Resident memory above which the server is started afresh, at nobody's charge."""
 
 
 _PYRIGHT_ANALYSIS = {
@@ -123,6 +123,7 @@ def merge(base: Profile | None, overrides: Mapping[str, Any]) -> Profile:
         (not profile.languages, "languages is empty"),
         (profile.window < 1, "window must be at least 1"),
         (profile.ready_timeout_s <= 0, "ready_timeout_s must be above 0"),
+        ((profile.max_rss_bytes or 1) <= 0, "max_rss_bytes must be above 0"),
     ):
         if wrong:
             raise ConfigError(f"[[server]] {name}: {reason}")

@@ -48,6 +48,10 @@ class Event(StrEnum):
     OVERDUE = "overdue"  # its time is up: it answers, but the canary never came back right
     SILENT = "silent"  # it answers nothing at all
     DIED = "died"
+    TOO_BIG = "too big"  # it takes more memory than it may
+    TOO_BIG_AGAIN = "too big again"  # and was of no use before: starting it afresh is no help
+    REPLACED = "replaced"  # its program is another one than the one that failed
+    ASKED = "asked"  # a person wants it started afresh
     STOPPED = "stopped"
 
 
@@ -62,6 +66,7 @@ class Effect(StrEnum):
     KILL = "KILL at once"
     BACK_OFF = "wait for the next start"
     LOOK_LATER = "wait for the command to be installed"
+    FORGIVE = "forget its deaths"
     REST = "nothing more"
 
 
@@ -85,15 +90,26 @@ _GIVE_UP = Transition(_S.BACKING_OFF, (_E.KILL, _E.BACK_OFF))
 _LIVING: dict[Event, Transition] = {
     _V.DIED: _GIVE_UP,
     _V.SILENT: _GIVE_UP,
+    _V.ASKED: Transition(_S.STARTING, (_E.END_POLITELY, _E.FORGIVE, _E.LOOK)),
     _V.STOPPED: Transition(_S.STOPPED, (_E.END_POLITELY, _E.REST)),
 }
-_RESTING: dict[Event, Transition] = {
+_SERVING: dict[Event, Transition] = {
+    **_LIVING,
+    _V.TOO_BIG: Transition(_S.STARTING, (_E.END_POLITELY, _E.LOOK)),
+    _V.TOO_BIG_AGAIN: Transition(_S.BACKING_OFF, (_E.END_POLITELY, _E.BACK_OFF)),
+}
+_STOPPED: dict[Event, Transition] = {
     _V.WANTED: Transition(_S.STARTING, (_E.LOOK,)),
     _V.STOPPED: Transition(_S.STOPPED, (_E.REST,)),
 }
+_RESTING: dict[Event, Transition] = {
+    **_STOPPED,
+    _V.REPLACED: Transition(_S.STARTING, (_E.FORGIVE, _E.LOOK)),
+    _V.ASKED: Transition(_S.STARTING, (_E.FORGIVE, _E.LOOK)),
+}
 
 TABLE: dict[ServerState, dict[Event, Transition]] = {
-    _S.STOPPED: _RESTING,
+    _S.STOPPED: _STOPPED,
     _S.UNAVAILABLE: _RESTING,
     _S.BACKING_OFF: _RESTING,
     _S.STARTING: {
@@ -108,10 +124,10 @@ TABLE: dict[ServerState, dict[Event, Transition]] = {
         _V.OVERDUE: Transition(_S.DEGRADED, (_E.SERVE,)),
     },
     _S.DEGRADED: {
-        **_LIVING,
+        **_SERVING,
         _V.PROVED: Transition(_S.READY, (_E.SERVE,)),
     },
-    _S.READY: _LIVING,
+    _S.READY: _SERVING,
 }
 
 

@@ -7,15 +7,14 @@ Nothing that a server does escapes from ``run``.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import assert_never
 
 import msgspec
 import structlog
 
-from enrichd.clock import Clock, within
+from enrichd.clock import Clock
 from enrichd.lsp.client import Client, Observe
 from enrichd.lsp.documents import ChangeKind, Documents
 from enrichd.lsp.errors import LanguageServerError, RequestTimedOut
@@ -23,15 +22,17 @@ from enrichd.lsp.hello import Declared
 from enrichd.lsp.life import Life, Spawn, first_event
 from enrichd.lsp.positions import Encoding
 from enrichd.lsp.process import ServerProcess
-from enrichd.lsp.profiles import DocumentPolicy, Profile, find_command
+from enrichd.lsp.profiles import DocumentPolicy, Profile
 from enrichd.lsp.python_environment import adapt
 from enrichd.lsp.readiness import CanarySource, Prover, event_of
 from enrichd.lsp.restarts import Restarts
+from enrichd.lsp.resting import Program, Resting
 from enrichd.lsp.states import TABLE, Effect, Event, ServerState, step
-from enrichd.lsp.status import Counts, ServerStatus
+from enrichd.lsp.status import History, ServerStatus
 from enrichd_tracker.model import Operation, Origin
 
 LOOK_AGAIN_S = 60.0
+_NO_TROUBLE = {Event.PROVED, Event.REPLACED, Event.ASKED}
 
 _log = structlog.get_logger()
 
@@ -65,21 +66,20 @@ class Supervisor:
         self._on_change = on_change
         self._observe = observe
         self._all_documents = documents
-        self._restarts = Restarts(jitter)
+        self.restarts = Restarts(jitter)
         self._documents = Documents(root, profile.languages[0], profile.documents)
         self._dropped: set[Operation] = set()
         self._declared: Declared | None = None
-        self._command: list[str] = []
+        self._program: Program | None = None
         self._spawn_process = spawn
         self._life: Life | None = None
         self._prover: Prover | None = None
-        self._past = Counts()
-        self._stderr: list[str] = []
-        self._starts = 0
+        self._history = History()
         self._ready_since: float | None = None
         self._answered_while_ready = 0
-        self._next_start_at: float | None = None
+        self._resting = Resting(profile, root, clock)
         self._poked = asyncio.Event()
+        self._asked = asyncio.Event()
         self._running: asyncio.Task[None] | None = None
 
     # What the workers see.
@@ -122,6 +122,17 @@ class Supervisor:
     def poke(self) -> None:
         """Look for a missing command, or ask a degraded server's canary, again now."""
         self._poked.set()
+        if self.state is ServerState.UNAVAILABLE:
+            self._resting.cut_short()
+
+    def hurry(self) -> None:
+        """The same, and a server that backs off is tried now; its deaths are remembered."""
+        self._poked.set()
+        self._resting.cut_short()
+
+    def restart(self) -> None:
+        """End it politely and start it at once, whatever it does: a person asked for it."""
+        self._asked.set()
 
     async def open_document(self, path: str) -> None:
         """Hold the document open while it is asked about; nothing where the policy is none."""
@@ -144,32 +155,19 @@ class Supervisor:
 
     def snapshot(self) -> ServerStatus:
         """What is known now."""
-        now = self._clock.monotonic()
-        process = None if self._life is None else self._life.process
-        connection = None if self._life is None else self._life.client
-        counts = msgspec.structs.replace(self._past)
-        if connection is not None:
-            counts.add(connection)
-        waits = None if self._next_start_at is None else max(self._next_start_at - now, 0.0)
-        return ServerStatus(
-            name=self.profile.name,
-            languages=self.profile.languages,
+        return self._history.show(
+            self.profile,
+            self.state,
+            self._life,
             version="" if self.identity is None else self.identity.version,
-            state=self.state,
-            pid=None if process is None else process.pid or None,
-            restarts=max(self._starts - 1, 0),
-            requests=counts.requests,
-            failures=counts.failures,
-            time_outs=counts.time_outs,
-            late_answers=counts.late_answers,
-            in_flight=0 if connection is None else connection.in_flight,
-            oldest_in_flight_s=0.0 if connection is None else connection.oldest_in_flight_s,
-            breaker_open=self._restarts.breaker_open,
-            next_start_in_s=waits,
+            breaker_open=self.restarts.breaker_open,
+            next_start_in_s=self._resting.left_s,
             last_error=self.last_error,
-            stderr=self._stderr if process is None else process.stderr_tail(),
-            install_hint=self.profile.install_hint,
         )
+
+    def rss_bytes(self) -> int | None:
+        """Memory that its process and the children of that take now; None without one."""
+        return None if self._life is None else self._life.process.rss_bytes()
 
     # Its life.
 
@@ -203,6 +201,9 @@ class Supervisor:
     async def _follow(self, event: Event) -> Event:
         """Make the transition and carry out its effects; the last one gives the next event."""
         transition = step(self.state, event)
+        if event is Event.ASKED:
+            self._asked.clear()
+        self._history.happened(event)
         self._enter(transition.state, event)
         following = event
         for effect in transition.effects:
@@ -220,15 +221,17 @@ class Supervisor:
             case Effect.LOOK:
                 event = self._look()
             case Effect.SPAWN:
-                event = await self._spawn()
+                event = await self._unless_asked(self._spawn())
             case Effect.PROVE:
-                event = await self._prove()
+                event = await self._unless_asked(self._prove())
             case Effect.SERVE:
-                event = await self._serve()
+                event = await self._unless_asked(self._serve())
             case Effect.BACK_OFF:
-                event = await self._back_off()
+                event = await self._unless_asked(self._back_off())
             case Effect.LOOK_LATER:
-                event = await self._look_later()
+                event = await self._unless_asked(self._rest(LOOK_AGAIN_S))
+            case Effect.FORGIVE:
+                self.restarts.forgive()
             case Effect.END_POLITELY:
                 await self._end(politely=True)
             case Effect.KILL:
@@ -239,20 +242,29 @@ class Supervisor:
                 assert_never(effect)
         return event
 
+    async def _unless_asked(self, work: Coroutine[None, None, Event]) -> Event:
+        """What comes of the work, or ASKED if a person wants the server started afresh first."""
+        name = f"work on language server {self.profile.name}"
+        return await first_event([work, self._until_asked()], name)
+
+    async def _until_asked(self) -> Event:
+        await self._asked.wait()
+        return Event.ASKED
+
     def _look(self) -> Event:
-        command = find_command(self.profile, self.root)
-        if command is None:
+        self._program = Program.find(self.profile, self.root)
+        if self._program is None:
             self.last_error = f"{self.profile.command[0]} is not installed"
             return Event.MISSING
-        self._command = command
         return Event.FOUND
 
     async def _spawn(self) -> Event:
-        self._starts += 1
+        assert self._program is not None
+        self._history.started()
         self._ready_since = None
         self._answered_while_ready = 0
         life = self._life = Life(
-            self._command,
+            self._program.command,
             adapt(self.profile, self.root),  # each time: an environment may have appeared
             self.root,
             clock=self._clock,
@@ -304,9 +316,10 @@ class Supervisor:
     async def _serve(self) -> Event:
         assert self._life is not None
         life, connection = self._life, self._life.client
-        answers_before = connection.answers
-        if self.state is ServerState.READY:
-            self._ready_since = self._clock.monotonic()
+        answers_before, since = connection.answers, self._clock.monotonic()
+        ready = self.state is ServerState.READY
+        if ready:
+            self._ready_since = since
         watches = [life.until_ended()]
         if self.state is ServerState.DEGRADED and self._prover is not None:
             watches.append(self._prover.prove_late(self._when_poked))
@@ -316,8 +329,14 @@ class Supervisor:
         if connection.death is not None:
             event = event_of(connection.death)
             self.last_error = self._why()
-        if self.state is ServerState.READY:
-            self._answered_while_ready = connection.answers - answers_before
+        answers = connection.answers - answers_before
+        if ready:
+            self._answered_while_ready = answers
+        if event is Event.TOO_BIG:
+            self.last_error = life.excess
+            served_for_s = self._clock.monotonic() - since
+            if not self.restarts.outgrew(served_for_s, answers, ready=ready):
+                event = Event.TOO_BIG_AGAIN
         return event
 
     async def _end(self, politely: bool) -> None:
@@ -333,37 +352,21 @@ class Supervisor:
         finally:
             await asyncio.wait({ending})
             self._life = self._prover = None
-            self._past.add(life.client)
-            self._stderr = life.process.stderr_tail()
+            self._history.ended(life)
 
     async def _back_off(self) -> Event:
         now = self._clock.monotonic()
         ready_for_s = None if self._ready_since is None else now - self._ready_since
-        delay_s = self._restarts.died(now, ready_for_s, self._answered_while_ready)
+        delay_s = self.restarts.died(now, ready_for_s, self._answered_while_ready)
         self._ready_since = None
-        await self._rest(delay_s, None)
-        return Event.WANTED
+        return await self._rest(delay_s)
 
-    async def _look_later(self) -> Event:
-        self._poked.clear()
-        await self._rest(LOOK_AGAIN_S, self._poked)
-        return Event.WANTED
+    async def _rest(self, delay_s: float) -> Event:
+        return await self._resting.rest(delay_s, self._program, begun=self._tell)
 
     async def _when_poked(self) -> None:
         await self._poked.wait()
         self._poked.clear()
-
-    async def _rest(self, delay_s: float, until: asyncio.Event | None) -> None:
-        self._next_start_at = self._clock.monotonic() + delay_s
-        self._tell()
-        try:
-            if until is None:
-                await self._clock.sleep(delay_s)
-            else:
-                with suppress(TimeoutError):
-                    await within(self._clock, delay_s, until.wait())
-        finally:
-            self._next_start_at = None
 
     def _why(self) -> str:
         """The reason for the server's end, or why its canary is not right."""
@@ -378,8 +381,9 @@ class Supervisor:
             return
         if state.servable and not before.servable:
             self.epoch += 1
-        detail = {} if state is ServerState.READY else {"reason": self.last_error}
-        self._note("server state", "server_state", state=state, event_name=event, **detail)
+        detail = {} if event in _NO_TROUBLE else {"reason": self.last_error}
+        names = {"state": state.value, "event_name": event.value}
+        self._note("server state", "server_state", **names, **detail)
         self._tell()
 
     def _tell(self) -> None:

@@ -9,6 +9,7 @@ from enrichd.clock import FakeClock
 from enrichd.errors import AnswerIsNo
 from enrichd.metrics import Metrics
 from enrichd.query.answers import Unindexed, UnindexedOf
+from enrichd.query.servers import RestartedServer, ServerDetail, ServerList
 from enrichd.query.status import Status, build
 from enrichd.report import WaitReport
 from enrichd_tracker.backoff import BackoffPolicy
@@ -48,6 +49,8 @@ class FakeDaemon:
         self.problems: list[str] = []
         self.reasons: list[str] = []
         self.retried: list[int] = []
+        self.servers: list[ServerDetail] = []
+        self.restarted: list[tuple[str, str | None]] = []
         self.fails_with: Exception | None = None
         self.touched = Unindexed()
         self.current = asyncio.Event()
@@ -85,6 +88,16 @@ class FakeDaemon:
         return await self.store.read(
             lambda reader: build(reader, daemon=None, servers=[], now=self.clock.time())
         )
+
+    def server_list(self) -> ServerList:
+        return ServerList(servers=self.servers)
+
+    def restart_servers(self, name: str, workspace: str | None) -> list[RestartedServer]:
+        found = [each for each in self.servers if each.name == name]
+        if not found:
+            raise AnswerIsNo(f"there is no server named {name}", hint="there are: ty")
+        self.restarted.append((name, workspace))
+        return [RestartedServer(name, each.language, each.workspace) for each in found]
 
     async def retry(self, symbol_ids: list[int]) -> int:
         reopened = await self.store.retry(symbol_ids)

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import hmac
 import os
 import stat
 import subprocess
@@ -133,6 +134,7 @@ async def test_our_own_origin_is_welcome(
         ("POST", RETRY),
         ("POST", "/api/v1/workspaces"),
         ("DELETE", "/api/v1/workspaces/shop"),
+        ("POST", "/api/v1/servers/restart"),
         ("PUT", "/api/v1/workspaces"),
         ("PATCH", "/api/v1/workspaces"),
         ("POST", "/nowhere"),
@@ -168,6 +170,7 @@ async def test_without_the_token_nothing_is_written_over_tcp(
         assert "token" in problem["message"]
         assert "token_file" in problem["hint"]
     assert daemon.retried == []
+    assert daemon.restarted == []
     assert [each.name for each in await daemon.workspaces()] == ["shop"]
 
 
@@ -180,8 +183,38 @@ async def test_with_the_token_it_is(
     assert len(daemon.retried) == 2
 
 
+@pytest.mark.parametrize("given", ["wrong", "{token}", "wr\u00f6ng"])
+async def test_how_long_a_refusal_takes_says_nothing_of_the_token(
+    tcp: aiohttp.ClientSession,
+    token: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    given: str,
+) -> None:
+    """It is compared in constant time, and with nothing else."""
+    compared: list[tuple[object, object]] = []
+    real = hmac.compare_digest
+
+    def watched(one: bytes, other: bytes) -> bool:
+        compared.append((one, other))
+        return real(one, other)
+
+    monkeypatch.setattr(hmac, "compare_digest", watched)
+    right = token["Authorization"].removeprefix("Bearer ")
+    sent = given.format(token=right)
+    async with tcp.post(RETRY, json=ALL, headers={"Authorization": f"Bearer {sent}"}) as response:
+        expected = HTTPStatus.OK if sent == right else HTTPStatus.UNAUTHORIZED
+        assert response.status == expected
+    assert compared == [(sent.encode(), right.encode())]
+
+
 async def test_reading_needs_no_token(tcp: aiohttp.ClientSession) -> None:
-    for path in ("/healthz", "/metrics", "/api/v1/workspaces", "/api/v1/enrichment/failures"):
+    for path in (
+        "/healthz",
+        "/metrics",
+        "/api/v1/servers",
+        "/api/v1/workspaces",
+        "/api/v1/enrichment/failures",
+    ):
         async with tcp.get(path) as response:
             assert response.status == HTTPStatus.OK, path
 

@@ -242,7 +242,7 @@ class House:
                 self._count_rounds(worker)
         if not self.trace.exists():
             return
-        lines = self.trace.read_text().splitlines()
+        lines = self.trace.read_text().split("\n")[:-1]  # the last one may be half written
         for line in lines[self._told :]:
             words = line.split()
             if words[0] == "start":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,9 @@ class Oracle:
         """Requests about such files are never answered."""
         self.hangs_on = ""
         """After one about such a file nothing is, until the server is started afresh."""
+        self.dies_at: Callable[[str, int], bool] = lambda path, line: False
+        """Questions about such places end it."""
+        self.deaths = 0
         self.asked: list[Request] = []
         self._hung_life = 0
         house.patience_s = 0.0
@@ -48,6 +52,11 @@ class Oracle:
         if request["method"] != DEFINITION:
             return None
         self.asked.append(request)
+        path = (uri_to_path(uri) or "").removeprefix(f"{self.house.root}/")
+        if self.dies_at(path, request["params"]["position"]["line"]):
+            self.deaths += 1
+            self.server.die()
+            return SILENCE
         if self.silent_about and self.silent_about in uri:
             return SILENCE
         return self.answer(request)

@@ -288,6 +288,29 @@ async def test_a_store_that_fails_now_and_then_loses_nothing(
     await house.is_sound()
 
 
+async def test_workspaces_that_could_not_be_taken_up_are_as_soon_as_they_can(
+    oracle: Oracle, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    house = oracle.house
+    app = await house.open()
+    house.roots["other"] = tmp_path / "other"
+    house.write(SHOP, tmp_path / "other")
+    add = app.store.add_workspace
+
+    async def refuse(*_: object) -> None:
+        raise StoreUnavailable("the disk is full")
+
+    monkeypatch.setattr(app.store, "add_workspace", refuse)
+    await app.reload(house.config)
+    await house.pass_time(10.0)
+    assert [each.name for each in await house.workspaces()] == ["tree"]
+    monkeypatch.setattr(app.store, "add_workspace", add)
+    await house.pass_time(1.5)
+    assert [each.name for each in await house.workspaces()] == ["other", "tree"]
+    await house.until_settled()
+    await house.is_sound()
+
+
 async def _workspace_id(house: House) -> int:
     return next(iter(house.app.indexing.workspaces))
 

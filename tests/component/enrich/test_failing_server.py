@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import pytest
 from tests.component.enrich.house import ASKED, House
+from tests.figures import Reached
 
 from enrichd.lsp.states import ServerState
 
@@ -60,8 +61,9 @@ async def check_the_end(house: House) -> None:
     assert (counts.backing_off, counts.permanently_skipped) == (0, len(ASKED))
 
 
+@pytest.mark.fault(6, "an error on every request, until seven attempts are used up")
 async def test_errors_on_every_request_end_in_seven_attempts_on_the_exact_schedule(
-    build: Build,
+    build: Build, reached: Reached
 ) -> None:
     house = build()
     house.serve_with(fail_with=INTERNAL_ERROR)
@@ -75,9 +77,18 @@ async def test_errors_on_every_request_end_in_seven_attempts_on_the_exact_schedu
         await house.pass_time(0.001)
     await check_the_end(house)
     await house.pass_time(400.0)
-    for times in house.asked_at().values():
+    asked = house.asked_at().values()
+    for times in asked:
         assert gaps(times) == SCHEDULE
     await check_the_end(house)
+    late_s = max(
+        abs(gap - delay_s)
+        for times in asked
+        for gap, delay_s in zip(gaps(times), SCHEDULE, strict=True)
+    )
+    reached("attempts of each symbol", max(map(len, asked)), 7, times=len(ASKED))
+    reached("off the schedule", late_s, 0, "s", times=len(SCHEDULE) * len(asked))
+    reached("symbols with `none`", len(await house.said("none")), 0, times=len(ASKED))
     await house.is_sound()
 
 

@@ -8,8 +8,11 @@ from pathlib import Path
 
 import pytest
 from tests.component.enrich.house import ALL, ASKED, House
+from tests.figures import Reached
 
+from enrichd.lsp.profiles import Profile
 from enrichd.lsp.states import ServerState
+from enrichd_tracker.model import Lane
 
 Build = Callable[..., House]
 CALLS = ("shop.py/main().", "calls", "base.py/helper().")
@@ -27,22 +30,26 @@ async def check_the_graph_is_right(house: House) -> None:
     await house.is_sound()
 
 
-async def test_empty_answers_while_the_server_loads_are_waited_out(build: Build) -> None:
+@pytest.mark.fault(6, "empty answers while the server loads, then right ones")
+async def test_empty_answers_while_the_server_loads_are_waited_out(
+    build: Build, reached: Reached
+) -> None:
     house = build()
     house.serve_with(empty_for_requests=10**9)
     await house.open()
     await house.pass_time(30.0)
     assert house.supervisor.state is ServerState.WARMING
     assert await house.orphans() == ALL
-    assert await house.said("none") == {}
+    reached("symbols with a false `none`", len(await house.said("none")), 0, times=len(ALL))
     house.change_server(empty_for_requests=0)
     await house.until_state(ServerState.READY, within_s=5.0)
     await house.until_settled(within_s=5.0)
     await check_the_graph_is_right(house)
 
 
+@pytest.mark.fault(6, "empty answers beyond the time to load, then right ones")
 async def test_empty_answers_beyond_the_time_to_load_are_unproved_until_the_canary_comes_back(
-    build: Build,
+    build: Build, reached: Reached
 ) -> None:
     house = build()
     house.serve_with(empty_for_requests=10**9)
@@ -55,6 +62,7 @@ async def test_empty_answers_beyond_the_time_to_load_are_unproved_until_the_cana
     assert await house.said("none") == {}
     await house.pass_time(20.0)
     assert {each.attempts for each in (await house.failures()).values()} == {3}
+    reached("symbols with a false `none`", len(await house.said("none")), 0, times=len(ASKED))
     house.change_server(empty_for_requests=0)
     await house.until_state(ServerState.READY, within_s=61.0)
     await house.pass_time(20.0)
@@ -93,8 +101,9 @@ async def test_a_server_that_never_answers_is_restarted_and_no_symbol_is_charged
     await check_the_graph_is_right(house)
 
 
-async def test_a_server_that_is_not_installed_is_unavailable_and_others_go_on(
-    build: Build, tmp_path: Path
+@pytest.mark.fault(6, "a server that is not installed")
+async def test_a_server_that_is_not_installed_is_unavailable_and_nobody_is_charged(
+    build: Build, tmp_path: Path, reached: Reached
 ) -> None:
     house = build()
     missing = tmp_path / "bin" / "not-there"
@@ -111,9 +120,41 @@ async def test_a_server_that_is_not_installed_is_unavailable_and_others_go_on(
     await house.pass_time(300.0)
     assert house.starts == 0
     assert await house.orphans() == ALL
-    assert await house.failures() == {}
+    reached("starts in 300 s", house.starts, 0)
+    reached("symbols that were charged", len(await house.failures()), 0, times=len(ALL))
     assert house.ticks - ticks <= 300 / 5 + 2 * 300 / 60 + 2
     assert house.rounds - rounds <= 2 * 300 / 60 + 2
+
+
+@pytest.mark.fault(6, "a server that is not installed, beside one that is")
+async def test_the_lanes_of_other_languages_know_nothing_of_a_missing_server(
+    build: Build, tmp_path: Path, reached: Reached
+) -> None:
+    house = build()
+    house.serve_with()
+    app = await house.open()
+    workspace = await house.workspace()
+    missing = Profile(
+        name="other",
+        languages=["other"],
+        command=[str(tmp_path / "not-there")],
+        install_hint="install it so",
+    )
+    lane = Lane(workspace.id, "other")
+    await app.enrichment.add_lane(lane, workspace, missing)
+    await house.pass_time(600.0)
+    other = app.enrichment.lanes[lane].supervisor.snapshot()
+    assert (other.state, other.install_hint) == (ServerState.UNAVAILABLE, "install it so")
+    by_language = {each.language: each for each in (await app.status()).servers}
+    assert by_language["other"].install_hint == "install it so"
+    assert (by_language["python"].state, by_language["python"].restarts) == ("ready", 0)
+    began = house.clock.monotonic()
+    house.write({"shop.py": (house.root / "shop.py").read_text() + "\n\nmain()\n"})
+    await house.index()
+    await house.until(lambda: app.enrichment.lanes[Lane(workspace.id, "python")].idle)
+    reached("an edit of another language", house.clock.monotonic() - began, 5.0, "s")
+    reached("starts in 600 s", other.restarts + (other.pid is not None), 0, times=1)
+    await check_the_graph_is_right(house)
 
 
 async def test_the_built_in_profile_of_a_missing_server_says_how_to_install_it(

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
+from tests.figures import Reached
 
 from enrichd.clock import SystemClock, within
 from enrichd.lsp.client import Client
@@ -102,37 +103,59 @@ async def gone(pid: int, within_s: float) -> bool:
     return False
 
 
-@pytest.mark.parametrize("mode", ["plain", "lower-case", "dribbles", "unknown-ids", "twice"])
+ODD = {
+    "lower-case": "headers in lower case, and more than one",
+    "dribbles": "byte by byte",
+    "unknown-ids": "unknown ids before each right one",
+    "twice": "each id twice",
+}
+
+
+@pytest.mark.parametrize(
+    "mode",
+    [
+        pytest.param("plain", marks=pytest.mark.fault(5, "nothing odd at all, for comparison")),
+        *(pytest.param(mode, marks=pytest.mark.fault(5, what)) for mode, what in ODD.items()),
+    ],
+)
 async def test_odd_but_right_servers_are_understood(
-    connect: Callable[..., Connection], mode: str
+    connect: Callable[..., Connection], reached: Reached, mode: str
 ) -> None:
     server = connect(mode)
     await server.start()
-    assert await server.ask_many(3) == [Answered([Target("file:///a.py", 0, 0)])] * 3
+    right = Answered([Target("file:///a.py", 0, 0)])
+    replies = await server.ask_many(3)
+    reached("answers that were not understood", sum(each != right for each in replies), 0, times=3)
     await server.client.call("a/ping", {}, timeout_s=5.0)
     assert server.client.unknown_answers == (4 if mode == "unknown-ids" else 0)
     assert (server.client.late_answers >= 3) == (mode == "twice")
 
 
+GARBAGE = [
+    ("bad-json", Ending.GARBLED, "not JSON-RPC", "JSON that breaks off"),
+    ("truncated", Ending.CRASHED, "in the middle of a message", "half a message, then its end"),
+    ("gigabyte", Ending.GARBLED, "1073741824", "a gigabyte is declared"),
+    ("noise-later", Ending.GARBLED, "Traceback", "noise on stdout"),
+    ("eof", Ending.CRASHED, "closed its stdout", "the end of file from a living process"),
+    ("dies", Ending.CRASHED, "status 3", "its end"),
+]
+
+
 @pytest.mark.parametrize(
     ("mode", "ending", "said"),
     [
-        ("bad-json", Ending.GARBLED, "not JSON-RPC"),
-        ("truncated", Ending.CRASHED, "in the middle of a message"),
-        ("gigabyte", Ending.GARBLED, "1073741824"),
-        ("noise-later", Ending.GARBLED, "Traceback"),
-        ("eof", Ending.CRASHED, "closed its stdout"),
-        ("dies", Ending.CRASHED, "status 3"),
+        pytest.param(mode, ending, said, marks=pytest.mark.fault(5, f"{what}: a typed error"))
+        for mode, ending, said, what in GARBAGE
     ],
 )
 async def test_garbage_and_ends_are_told_to_every_request_at_once(
-    connect: Callable[..., Connection], mode: str, ending: Ending, said: str
+    connect: Callable[..., Connection], reached: Reached, mode: str, ending: Ending, said: str
 ) -> None:
     server = connect(mode)
     await server.start()
     asked_at = time.monotonic()
     replies = await server.ask_many(8)
-    assert time.monotonic() - asked_at < 1.0
+    reached("until every request has ended", time.monotonic() - asked_at, 1.0, "s", times=8)
     assert {type(reply) for reply in replies} == {Died}
     for reply in replies:
         assert isinstance(reply, Died)
@@ -190,15 +213,18 @@ async def test_string_ids_are_dropped_and_the_request_still_ends_in_time(
     assert server.client.unknown_answers == 1
 
 
+@pytest.mark.fault(4, "a request is never answered, and cancelled")
 async def test_a_request_ends_within_its_timeout_and_100_ms_and_is_cancelled(
-    connect: Callable[..., Connection], tmp_path: Path
+    connect: Callable[..., Connection], reached: Reached, tmp_path: Path
 ) -> None:
     trace = tmp_path / "trace"
     server = connect("silent", f"trace={trace}", request_timeout_s=0.4)
     await server.start()
     asked_at = time.monotonic()
     assert await server.ask() == TimedOut()
-    assert 0.4 <= time.monotonic() - asked_at <= 0.5
+    late_s = time.monotonic() - asked_at - 0.4
+    assert late_s >= 0
+    reached("it ends after its time-out", late_s, 0.1, "s")
     await server.client.goodbye(2.0)
     assert await server.process.wait() == 0
     words = trace.read_text().splitlines()
@@ -355,6 +381,39 @@ async def test_memory_is_counted_with_the_children(tmp_path: Path) -> None:
     assert life.process.rss_bytes() > 5_000_000
     await life.end(politely=True)
     assert life.process.rss_bytes() == 0
+
+
+HOLDER = "held = b'z' * 40_000_000; print(flush=True); import sys; sys.stdin.read()"
+PARENT = """
+import subprocess, sys, threading
+
+def hold(**how):
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    child = subprocess.Popen([sys.executable, "-c", sys.argv[1]], **pipes, **how)
+    child.stdout.readline()
+    print("it holds its part", file=sys.stderr, flush=True)
+    child.wait()
+
+threading.Thread(target=hold, daemon=True).start()
+hold(start_new_session=sys.argv[2] == "foreign")
+"""
+
+
+@pytest.mark.parametrize(("second", "least"), [("own", 80_000_000), ("foreign", 40_000_000)])
+async def test_memory_is_that_of_the_session_whatever_thread_started_a_child(
+    tmp_path: Path, second: str, least: int
+) -> None:
+    command = [sys.executable, "-c", PARENT, HOLDER, second]
+    process = ServerProcess(command, cwd=tmp_path, environment=dict(os.environ), clock=CLOCK)
+    await process.start()
+    for _ in range(2000):
+        if len(process.stderr_tail()) == 2:
+            break
+        await asyncio.sleep(0.01)
+    found = process.rss_bytes()
+    await process.kill()
+    assert least < found < least + 40_000_000
+    assert process.rss_bytes() == 0
 
 
 async def test_an_error_answer_is_refused_with_its_code(

@@ -56,6 +56,7 @@ class Project:
         self.canary: Probe = CANARY
         timeout_s = changes.pop("request_timeout_s", 5.0)
         self.changed = asyncio.Event()
+        self.states: list[ServerState] = []
         self.supervisor = Supervisor(
             merge(BUILT_IN["ty"], {"command": command, "ready_timeout_s": 10.0, **changes}),
             root,
@@ -63,12 +64,16 @@ class Project:
             jitter=random.Random(7).random,
             request_timeout_s=timeout_s,
             canary=self.ask_canary,
-            on_change=lambda _: self.changed.set(),
+            on_change=self.note,
         )
         self.task = asyncio.create_task(self.supervisor.run(), name="supervisor")
 
     async def ask_canary(self) -> Probe:
         return self.canary
+
+    def note(self, supervisor: Supervisor) -> None:
+        self.states.append(supervisor.state)
+        self.changed.set()
 
     async def until(self, state: ServerState) -> None:
         await self.until_true(lambda: self.supervisor.state is state)
@@ -111,6 +116,10 @@ def pygls(**options: Any) -> list[str]:
     return [sys.executable, str(SERVERS / "pygls_server.py"), json.dumps(options)]
 
 
+def is_there(pid: int | None) -> bool:
+    return Path(f"/proc/{pid}").exists()
+
+
 def raw(*modes: str) -> list[str]:
     return [sys.executable, str(SERVERS / "raw_server.py"), *modes]
 
@@ -147,7 +156,7 @@ async def test_progress_is_waited_for(project: Callable[..., Project]) -> None:
 async def test_errors_and_emptiness_degrade(
     project: Callable[..., Project], options: dict[str, Any]
 ) -> None:
-    house = project(pygls(**options), ready_timeout_s=1.0)
+    house = project(pygls(**options), ready_timeout_s=4.0)
     await house.until(ServerState.DEGRADED)
     assert house.supervisor.servable
     assert not house.supervisor.proved
@@ -220,6 +229,66 @@ async def test_a_server_that_never_works_backs_off(
     assert status.pid is None
     if mode == "exits":
         assert status.stderr == ["nothing works here"]
+
+
+async def test_a_server_that_grows_is_started_afresh_again_and_again_at_nobodys_charge(
+    project: Callable[..., Project], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("enrichd.lsp.life.MEMORY_CHECK_S", 0.02)
+    house = project(raw("grows"), max_rss_bytes=100 << 20)
+    house.canary = None
+    supervisor = house.supervisor
+    replies: list[Reply[list[Target]]] = []
+    pids: list[int | None] = []
+    while len(pids) < 3:
+        if supervisor.client is None:
+            await house.until(ServerState.READY)
+        pid = supervisor.snapshot().pid
+        if pid not in pids:
+            pids.append(pid)
+        replies.append(await house.ask("helpers.py", 0, 0))
+    here = Answered([Target(path_to_uri(house.root / "helpers.py"), 0, 0)])
+    died = [reply for reply in replies if reply != here]
+    assert [(type(each), getattr(each, "ending", None)) for each in died] == [
+        (Died, Ending.STOPPED)
+    ] * len(died)
+    assert ServerState.BACKING_OFF not in house.states
+    status = supervisor.snapshot()
+    assert (status.restarts, status.restart_reasons) == (2, {"memory": 2})
+    assert "100 are allowed" in status.last_error
+    assert not any(is_there(pid) for pid in pids[:2])
+
+
+async def test_a_limit_below_what_a_server_needs_is_its_own_trouble(
+    project: Callable[..., Project],
+) -> None:
+    house = project(raw(), max_rss_bytes=1 << 20)
+    house.canary = None
+    await house.until(ServerState.BACKING_OFF)
+    status = house.supervisor.snapshot()
+    assert (status.restarts, status.restart_reasons) == (1, {"memory": 1})
+    assert status.last_error.endswith("MiB of memory, 1 are allowed")
+
+
+async def test_a_person_starts_a_living_server_afresh_politely(
+    project: Callable[..., Project], tmp_path: Path
+) -> None:
+    trace = tmp_path / "trace"
+    house = project(pygls(delay_s=30, only="helpers", trace=str(trace)))
+    await house.until(ServerState.READY)
+    before = house.supervisor.snapshot().pid
+    asked = asyncio.create_task(house.ask("helpers.py", 0, 4))
+    await asyncio.sleep(0)  # it is sent
+    house.supervisor.restart()
+    assert await asked == Died("enrichd is ending it", Ending.STOPPED)
+    await house.until_true(
+        lambda: house.supervisor.proved and house.supervisor.snapshot().pid != before
+    )
+    assert not is_there(before)
+    assert ServerState.BACKING_OFF not in house.states
+    words = [line.split()[0] for line in trace.read_text().splitlines()]
+    assert words[words.index("shutdown") :][:3] == ["shutdown", "exit", "start"]
+    assert house.supervisor.snapshot().restart_reasons == {"asked": 1}
 
 
 async def test_ty_is_ready_and_right(project: Callable[..., Project]) -> None:

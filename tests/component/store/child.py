@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import signal
+import sqlite3
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 from tests.component.store.driving import Driver
@@ -53,27 +54,44 @@ async def hold(database: Path) -> None:
     await asyncio.Event().wait()
 
 
-async def migrate(database: Path, after: int) -> None:
-    """Be killed after so many statements of the first migration."""
-    statements = connection._statements
+def migrate(database: Path) -> None:
+    """Be killed at every statement of an opening in turn, each time over a database of its own.
 
-    def deadly(script: str) -> Iterator[str]:
-        for number, statement in enumerate(statements(script)):
-            if number == after:
-                os.kill(os.getpid(), signal.SIGKILL)
-            yield statement
-        os.kill(os.getpid(), signal.SIGKILL)
+    A line on stdout for each kill, with the number that is the database's suffix; it ends with an
+    opening that was too short to be killed.
+    """
+    for number in itertools.count(1):
+        pid = os.fork()
+        if not pid:
+            _open_till(database.with_name(f"{database.name}.{number}"), number)
+            os._exit(0)
+        if os.waitpid(pid, 0)[1] != signal.SIGKILL:
+            return
+        print(number, flush=True)
 
-    connection._statements = deadly  # type: ignore[assignment]
-    await SqliteStore.open(database, SystemClock())
+
+def _open_till(database: Path, statement: int) -> None:
+    connect, numbers = connection._connect, itertools.count(1)
+
+    def die_in_time(_: str) -> None:
+        if next(numbers) == statement:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def deadly(uri: str) -> sqlite3.Connection:
+        made = connect(uri)
+        made.set_trace_callback(die_in_time)
+        return made
+
+    connection._connect = deadly
+    connection.connect_writer(database, aside="damaged").close()
 
 
 if __name__ == "__main__":
-    _, what, path, *rest = sys.argv
+    _, what, path = sys.argv
     match what:
         case "write":
             asyncio.run(write_for_ever(Path(path)))
         case "hold":
             asyncio.run(hold(Path(path)))
         case _:
-            asyncio.run(migrate(Path(path), int(rest[0])))
+            migrate(Path(path))

@@ -20,6 +20,7 @@ from pathlib import Path
 import pytest
 from tests.component.store.driving import Driver
 from tests.component.store.worlds import Def, File, Use, parsed
+from tests.figures import Reached
 
 from enrichd.clock import FakeClock
 from enrichd_tracker.errors import (
@@ -238,7 +239,10 @@ async def test_the_database_of_another_program_is_refused_and_left_alone(databas
 # The schema
 
 
-async def test_a_newer_schema_is_refused_with_both_versions_and_exit_code_78(filled: Path) -> None:
+@pytest.mark.fault(14, "a schema from the future: exit 78, nothing is touched")
+async def test_a_newer_schema_is_refused_with_both_versions_and_exit_code_78(
+    filled: Path, reached: Reached
+) -> None:
     with sqlite3.connect(filled) as other:
         other.execute("PRAGMA user_version = 99")
     other.close()
@@ -249,15 +253,17 @@ async def test_a_newer_schema_is_refused_with_both_versions_and_exit_code_78(fil
     assert refused.value.exit_code is ExitCode.CONFIG
     with pytest.raises(SchemaTooNew):
         connect_reader(filled)
-    assert filled.read_bytes() == before
+    reached("bytes that differ after it", filled.read_bytes() != before, 0, times=2)
 
 
 STATEMENTS = [connection._statements(script) for script in migrations()]
 
 
+@pytest.mark.fault(14, "an error at every statement of the migrations")
 async def test_a_migration_that_fails_at_any_statement_completes_at_the_next_open(
-    database: Path, monkeypatch: pytest.MonkeyPatch
+    database: Path, monkeypatch: pytest.MonkeyPatch, reached: Reached
 ) -> None:
+    half_made = 0
     for after in range(len(STATEMENTS[0]) + 1):
         with monkeypatch.context() as patch:
             broken = [*STATEMENTS[0][:after], "SELECT never()"]
@@ -265,24 +271,31 @@ async def test_a_migration_that_fails_at_any_statement_completes_at_the_next_ope
             with pytest.raises(StorageError, match="no such function"):
                 await opened(database)
         with sqlite3.connect(database) as other:
-            assert other.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,)
+            half_made += other.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
             assert other.execute("PRAGMA user_version").fetchone() == (0,)
         other.close()
+    reached("tables of a half made schema", half_made, 0, times=len(STATEMENTS[0]) + 1)
     store = await opened(database)
     await is_sound(store)
     await store.close()
 
 
-@pytest.mark.parametrize("after", [1, 12, 1_000])
+@pytest.mark.fault(14, "killed at every statement of the migrations")
 async def test_a_migration_that_is_killed_completes_at_the_next_open(
-    database: Path, after: int
+    database: Path, reached: Reached
 ) -> None:
-    with child("migrate", database, str(after)) as process:
-        assert process.wait() == -signal.SIGKILL
-    store = await opened(database)
-    assert store.set_aside is None
-    await is_sound(store)
-    await store.close()
+    with child("migrate", database) as process:
+        assert process.stdout is not None
+        killed = [int(line) for line in process.stdout]
+        assert process.wait() == 0
+    incomplete = 0
+    for number in killed:
+        store = await opened(database.with_name(f"{database.name}.{number}"))
+        incomplete += store.set_aside is not None
+        await is_sound(store)
+        await store.close()
+    assert len(killed) > sum(map(len, STATEMENTS))
+    reached("starts that did not complete it", incomplete, 0, times=len(killed))
 
 
 @pytest.mark.parametrize("script", migrations())
@@ -328,6 +341,12 @@ async def test_a_file_that_is_no_database_is_set_aside_and_rebuilt(
     await is_rebuilt(database)
 
 
+@pytest.mark.parametrize("page", [1, 2, 5, 9, 14])
+async def test_flipped_bits_of_a_page_are_found_at_the_start(filled: Path, page: int) -> None:
+    flip(filled, start=page * 4096, every=2**30)
+    await is_rebuilt(filled)
+
+
 async def test_flipped_bits_beside_a_log_are_found_at_the_start(crashed: Path) -> None:
     flip(crashed, start=4096)
     await is_rebuilt(crashed)
@@ -340,10 +359,13 @@ async def test_a_truncated_database_beside_a_log_is_found_at_the_start(crashed: 
     await is_rebuilt(crashed)
 
 
-async def test_a_torn_log_gives_a_committed_prefix(crashed: Path) -> None:
+@pytest.mark.fault(13, "a log that ends in the middle of any frame")
+async def test_a_torn_log_gives_a_committed_prefix(crashed: Path, reached: Reached) -> None:
     wal = crashed.with_name("graph.db-wal")
     data = wal.read_bytes()
-    for length in (len(data) - 1, len(data) // 2, 40, 0):
+    frame = 24 + 4096
+    lengths = [0, 40, *range(32 + frame // 2, len(data), frame), len(data) - 1]
+    for length in lengths:
         folder = crashed.parent / str(length)
         folder.mkdir()
         shutil.copy(crashed, folder / "graph.db")
@@ -356,6 +378,7 @@ async def test_a_torn_log_gives_a_committed_prefix(crashed: Path) -> None:
         files = await store.read(lambda reader: reader.files(1))
         assert len(files) in (30, 31)
         await store.close()
+    reached("databases that hold no committed prefix", 0, 0, times=len(lengths))
 
 
 async def test_a_crash_loses_nothing_that_was_committed(crashed: Path) -> None:
@@ -366,13 +389,17 @@ async def test_a_crash_loses_nothing_that_was_committed(crashed: Path) -> None:
     await store.close()
 
 
-async def test_damage_that_is_met_later_is_set_aside_at_the_next_start(filled: Path) -> None:
+@pytest.mark.fault(13, "damage while the database is open")
+async def test_damage_that_is_met_later_is_set_aside_at_the_next_start(
+    filled: Path, reached: Reached
+) -> None:
     """Closed cleanly, it would fail again at every start."""
     with closing(sqlite3.connect(filled)) as made:
         (last_root,) = made.execute("SELECT max(rootpage) FROM sqlite_schema").fetchone()
-    flip(filled, start=last_root * 4096)  # what a start reads lies before
     store = await opened(filled)
     assert store.set_aside is None
+    store._writer._raw().execute("PRAGMA shrink_memory")
+    flip(filled, start=last_root * 4096)
     with pytest.raises(StoreDamaged):
         await store.remove_workspace(1)
     await store.close()
@@ -382,6 +409,7 @@ async def test_damage_that_is_met_later_is_set_aside_at_the_next_start(filled: P
     assert not suspicion(filled).exists()
     await is_sound(again)
     await again.close()
+    reached("starts until it was set aside", 1, 1)
 
 
 async def test_a_suspicion_without_ground_costs_nothing(filled: Path) -> None:

@@ -23,7 +23,9 @@ from enrichd_tracker.model import (
 LANE = Lane(1, "python")
 
 
-def work(number: int, *sites: Site, lane: Lane = LANE, path: str = "a.py") -> Work:
+def work(
+    number: int, *sites: Site, lane: Lane = LANE, path: str = "a.py", digest: bytes = b"d"
+) -> Work:
     return Work(
         symbol_id=number,
         revision=0,
@@ -31,7 +33,7 @@ def work(number: int, *sites: Site, lane: Lane = LANE, path: str = "a.py") -> Wo
         uid=f"{path}/f{number}().",
         name=f"f{number}",
         kind=SymbolKind.FUNCTION,
-        file=KnownFile(1, path, "python", FileStat(1, 2, 3), b"d", ParseStatus.OK, ascii=True),
+        file=KnownFile(1, path, "python", FileStat(1, 2, 3), digest, ParseStatus.OK, ascii=True),
         line=number,
         operations=(Operation.DEFINITION,),
         sites=list(sites),

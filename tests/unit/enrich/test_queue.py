@@ -44,6 +44,19 @@ def test_every_lane_has_room_for_one_however_many_there_are() -> None:
     assert {queue.room(Lane(number, "python")) for number in range(5)} == {1}
 
 
+def test_what_is_picked_leaves_the_order_of_the_rest() -> None:
+    queue = WorkQueue(10)
+    queue.open(LANE)
+    queue.put(LANE, [work(number) for number in range(6)])
+    picked = queue.pick(LANE, lambda each: each.symbol_id % 2 == 1, 2)
+    assert [each.symbol_id for each in picked] == [1, 3]
+    assert 1 in queue
+    left = [queue.take(LANE) for _ in range(4)]
+    assert [each.symbol_id for each in left if each] == [0, 2, 4, 5]
+    assert queue.pick(LANE, lambda each: True, 1) == []
+    assert queue.pick(OTHER, lambda each: True, 1) == []
+
+
 def test_a_closed_lane_gives_back_what_waited() -> None:
     queue = WorkQueue(10)
     queue.open(LANE)

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from tests.figures import Reached
 from tests.servers.fake_process import SILENCE, FakeServer, Refusal, Request, pass_time, settle
 
 from enrichd.clock import FakeClock
@@ -152,6 +153,14 @@ async def test_an_error_answer_is_a_refusal(room: Room) -> None:
     assert room.client.answers == 1
 
 
+async def test_of_an_endless_error_message_the_beginning_is_kept(room: Room) -> None:
+    room.result = Refusal(-32803, "no " * 1_000_000)
+    room.ask()
+    await settle()
+    (reply,) = room.replies
+    assert reply == Refused(-32803, ("no " * 200)[:500])
+
+
 async def test_a_request_ends_in_time_is_cancelled_and_forgotten(room: Room) -> None:
     room.result = SILENCE
     request_id = room.ask()
@@ -188,7 +197,8 @@ async def test_each_of_many_time_outs_comes_in_its_own_time(room: Room) -> None:
     assert all(0 <= end - due <= 0.1 for due, end in zip(due, ended, strict=True))
 
 
-async def test_ten_thousand_time_outs_leave_nothing_behind(room: Room) -> None:
+@pytest.mark.fault(4, "ten thousand time-outs on a clock that stands still")
+async def test_ten_thousand_time_outs_leave_nothing_behind(room: Room, reached: Reached) -> None:
     room.result = SILENCE
     for line in range(10_000):
         room.ask(line)
@@ -197,6 +207,7 @@ async def test_ten_thousand_time_outs_leave_nothing_behind(room: Room) -> None:
     assert room.replies == [TimedOut()] * 10_000
     assert room.client.in_flight == 0
     assert len(asyncio.all_tasks()) <= len(tasks)
+    reached("requests that still wait", room.client.in_flight, 0, times=10_000)
 
 
 async def test_a_short_call_times_out_before_a_long_request(room: Room) -> None:

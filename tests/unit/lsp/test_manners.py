@@ -105,6 +105,17 @@ def test_its_log_is_kept_but_never_grows(manners: Manners) -> None:
     assert all(len(line) <= 500 for line in manners.log)
 
 
+def test_progress_that_never_ends_takes_no_memory_without_end(manners: Manners) -> None:
+    for number in range(2000):
+        token = f"{number:04}" + "x" * 10_000
+        tell(manners, "$/progress", {"token": token, "value": {"kind": "begin", "title": "x"}})
+    assert manners.progress_begun == 2000
+    assert manners.progress_active == 1000
+    assert max(len(str(token)) for token in manners._working) == 500
+    tell(manners, "$/progress", {"token": "0000" + "x" * 10_000, "value": {"kind": "end"}})
+    assert manners.progress_active == 999
+
+
 @pytest.mark.parametrize("params", [5, {"token": []}, {"token": 1, "value": "x"}, None])
 def test_garbled_notifications_are_passed_over(manners: Manners, params: object) -> None:
     tell(manners, "$/progress", params)

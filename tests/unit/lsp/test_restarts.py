@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from enrichd.lsp.restarts import Restarts
+from enrichd.lsp.restarts import MOST_EXCUSES, Restarts
 
 DAY_S = 86_400.0
 
@@ -57,6 +57,90 @@ def test_proven_health_forgives(ready_for_s: float, answers: int) -> None:
         restarts.died(float(at), None, 0)
     assert restarts.died(1000.0, ready_for_s, answers) == 1.0
     assert not restarts.breaker_open
+
+
+def test_too_much_memory_is_no_death() -> None:
+    restarts = Restarts(middle)
+    for _ in range(10):
+        assert restarts.outgrew(60.0, 0, ready=True)
+    assert not restarts.breaker_open
+    assert restarts.died(1000.0, None, 0) == 1.0
+
+
+def test_who_takes_too_much_again_must_have_been_of_use_in_between() -> None:
+    restarts = Restarts(middle)
+    assert restarts.outgrew(0.0, 0, ready=False)
+    assert restarts.outgrew(60.0, 0, ready=False)
+    assert restarts.outgrew(0.0, 100, ready=True)
+    assert not restarts.outgrew(59.9, 99, ready=True)
+    assert not restarts.outgrew(0.0, 0, ready=True)
+
+
+@pytest.mark.parametrize(
+    ("ready", "answers", "rest"), [(True, 100, 1.0), (True, 99, 320.0), (False, 100, 320.0)]
+)
+def test_a_life_that_ended_for_its_size_may_have_proved_its_health(
+    ready: bool, answers: int, rest: float
+) -> None:
+    restarts = Restarts(middle)
+    for at in range(5):
+        restarts.died(float(at), None, 0)
+    restarts.outgrew(10.0, answers, ready=ready)
+    assert restarts.died(1000.0, None, 0) == rest
+
+
+def test_what_is_forgiven_counts_no_more() -> None:
+    restarts = Restarts(middle)
+    for at in range(4):
+        restarts.died(float(at), None, 0)
+    restarts.outgrew(0.0, 0, ready=False)
+    restarts.forgive()
+    assert restarts.outgrew(0.0, 0, ready=False)
+    assert [restarts.died(4.0 + at, None, 0) for at in range(5)] == [1, 2, 4, 8, 320]
+    restarts.forgive()
+    assert not restarts.breaker_open
+
+
+def die_excused(restarts: Restarts, now: float, answers: int = 0) -> float:
+    restarts.excused = True
+    return restarts.died(now, None if not answers else 1.0, answers)
+
+
+def test_a_death_that_is_a_symbols_counts_for_nothing() -> None:
+    restarts = Restarts(middle)
+    assert [die_excused(restarts, float(at)) for at in range(10)] == [1.0] * 10
+    assert not restarts.breaker_open
+    assert [restarts.died(10.0 + at, None, 0) for at in range(5)] == [1, 2, 4, 8, 320]
+
+
+def test_excuses_run_out_until_health_is_proven() -> None:
+    restarts = Restarts(middle)
+    rests = [die_excused(restarts, float(at)) for at in range(MOST_EXCUSES + 5)]
+    assert rests == [1.0] * MOST_EXCUSES + [1, 2, 4, 8, 320]
+    assert die_excused(restarts, 1000.0) == 320.0, "no excuse shuts an open breaker"
+    assert die_excused(restarts, 2000.0, answers=100) == 1.0
+    assert not restarts.breaker_open
+
+
+def test_a_guilty_symbol_takes_the_death_before_its_trial_upon_itself() -> None:
+    restarts = Restarts(middle)
+    for at in range(20):
+        assert restarts.died(float(at), None, 0) == 1.0
+        restarts.pardon()
+    restarts.pardon()
+    assert not restarts.breaker_open
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_day_of_deaths_with_every_excuse_takes_at_most_300_spawns(seed: int) -> None:
+    restarts = Restarts(random.Random(seed).random)
+    now, spawns = 0.0, 0
+    while now < DAY_S:
+        spawns += 1
+        now += 0.5 + die_excused(restarts, now)
+        if spawns % MOST_EXCUSES == 3:
+            restarts.pardon()
+    assert spawns <= 300
 
 
 def test_ten_years_of_deaths_do_not_overflow() -> None:

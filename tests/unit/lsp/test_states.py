@@ -7,15 +7,18 @@ from enrichd.lsp.states import TABLE, Effect, Event, ImpossibleEvent, ServerStat
 S, V, E = ServerState, Event, Effect
 
 # one row for each state, one column for each event; "-" where the event is impossible
-EVENTS = "wanted found missing initialized proved overdue silent died stopped"
+EVENTS = (
+    "wanted found missing initialized proved overdue silent died "
+    "too_big too_big_again replaced asked stopped"
+)
 EXPECTED = """
-stopped     | starting -         -           -       -     -        -           -           stopped
-starting    | -        starting  unavailable warming -     -        backing_off backing_off stopped
-warming     | -        -         -           -       ready degraded backing_off backing_off stopped
-ready       | -        -         -           -       -     -        backing_off backing_off stopped
-degraded    | -        -         -           -       ready -        backing_off backing_off stopped
-backing_off | starting -         -           -       -     -        -           -           stopped
-unavailable | starting -         -           -       -     -        -           -           stopped
+stopped     | starting - - - - - - - - - - - stopped
+starting    | - starting unavailable warming - - backing_off backing_off - - - starting stopped
+warming     | - - - - ready degraded backing_off backing_off - - - starting stopped
+ready       | - - - - - - backing_off backing_off starting backing_off - starting stopped
+degraded    | - - - - ready - backing_off backing_off starting backing_off - starting stopped
+backing_off | starting - - - - - - - - - starting starting stopped
+unavailable | starting - - - - - - - - - starting starting stopped
 """
 
 
@@ -41,6 +44,7 @@ def test_every_state_and_event(state: ServerState, event: Event, after: ServerSt
 def test_no_state_is_forgotten() -> None:
     assert set(TABLE) == set(ServerState)
     assert {row[0] for row in rows()} == set(ServerState)
+    assert set(EVENTS.split()) == {event.name.lower() for event in Event}
 
 
 @pytest.mark.parametrize("state", [S.STARTING, S.WARMING, S.READY, S.DEGRADED])
@@ -49,6 +53,29 @@ def test_whatever_ends_a_server_kills_it_before_the_next_start(
     state: ServerState, event: Event
 ) -> None:
     assert step(state, event).effects == (E.KILL, E.BACK_OFF)
+
+
+@pytest.mark.parametrize("state", [S.STARTING, S.WARMING, S.READY, S.DEGRADED])
+def test_who_is_asked_to_start_afresh_is_ended_politely_before(state: ServerState) -> None:
+    assert step(state, V.ASKED).effects == (E.END_POLITELY, E.FORGIVE, E.LOOK)
+
+
+@pytest.mark.parametrize("state", [S.READY, S.DEGRADED])
+def test_a_server_that_is_too_big_does_not_back_off_unless_that_was_no_help(
+    state: ServerState,
+) -> None:
+    assert step(state, V.TOO_BIG).effects == (E.END_POLITELY, E.LOOK)
+    assert step(state, V.TOO_BIG_AGAIN).effects == (E.END_POLITELY, E.BACK_OFF)
+
+
+def test_deaths_are_forgotten_for_another_program_and_for_a_person_alone() -> None:
+    forgiving = {
+        event
+        for events in TABLE.values()
+        for event, transition in events.items()
+        if E.FORGIVE in transition.effects
+    }
+    assert forgiving == {V.REPLACED, V.ASKED}
 
 
 def test_a_missing_command_is_never_spawned() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.figures import Reached
 from tests.servers.fake_process import (
     SILENCE,
     FakeServer,
@@ -29,6 +30,7 @@ from enrichd.lsp.wire import Died, Ending
 from enrichd_tracker.model import Canary, Operation, Origin
 
 DEFINITION = "textDocument/definition"
+DAY_S = 86_400.0
 CANARY = Canary("a.py", 5, 2, 1, 4)
 
 
@@ -37,17 +39,15 @@ class House:
 
     def __init__(self, root: Path, **changes: Any) -> None:
         (root / "a.py").write_text("\n".join(["def f(): pass"] * 9))
-        command = root.parent / f"{root.name}-server"
-        command.write_text("")
-        command.chmod(0o755)
-        self.command = command
+        self.command = root.parent / f"{root.name}-server"
+        self.install()
         self.root = root
         self.clock = FakeClock()
         self.canary: Probe = CANARY
         self.rightly = self.place(1)
         self.states: list[ServerState] = []
         self.spawn = FakeSpawn(self.right)
-        profile = merge(BUILT_IN["ty"], {"command": [str(command)], **changes})
+        profile = merge(BUILT_IN["ty"], {"command": [str(self.command)], **changes})
         self.supervisor = Supervisor(
             profile,
             root,
@@ -59,6 +59,10 @@ class House:
             spawn=self.spawn,
         )
         self.task: asyncio.Task[None] | None = None
+
+    def install(self, text: str = "") -> None:
+        self.command.write_text(text)
+        self.command.chmod(0o755)
 
     def place(self, line: int) -> dict[str, Any]:
         start = {"line": line, "character": 4}
@@ -84,6 +88,9 @@ class House:
     def silent(self, request: Request) -> object:
         return SILENCE if request["method"] == DEFINITION else None
 
+    def mute(self, _: Request) -> object:
+        return SILENCE
+
     def run(self) -> None:
         self.task = asyncio.get_running_loop().create_task(self.supervisor.run(), name="run")
 
@@ -95,8 +102,21 @@ class House:
         await self.until(ServerState.READY)
         return self.supervisor
 
+    async def until_the_breaker_opens(self) -> Supervisor:
+        def doom(server: FakeServer) -> None:
+            asyncio.get_running_loop().call_soon(server.die)
+
+        self.spawn.on_start = doom
+        self.run()
+        await until(self.clock, lambda: self.supervisor.snapshot().breaker_open)
+        return self.supervisor
+
     def methods(self) -> list[str]:
-        return [message["method"] for message in self.spawn.last.received if "method" in message]
+        return self.said_by(-1)
+
+    def said_by(self, server: int) -> list[str]:
+        received = self.spawn.servers[server].received
+        return [message["method"] for message in received if "method" in message]
 
 
 @pytest.fixture
@@ -254,8 +274,7 @@ async def test_a_command_that_appears_is_found_within_a_minute(house: House) -> 
     house.command.unlink()
     house.run()
     await pass_time(house.clock, 100.0)
-    house.command.write_text("")
-    house.command.chmod(0o755)
+    house.install()
     await pass_time(house.clock, 61.0)
     assert house.supervisor.proved
 
@@ -264,8 +283,7 @@ async def test_a_poke_finds_it_at_once(house: House) -> None:
     house.command.unlink()
     house.run()
     await pass_time(house.clock, 1.0)
-    house.command.write_text("")
-    house.command.chmod(0o755)
+    house.install()
     house.supervisor.poke()
     await settle()
     assert house.supervisor.proved
@@ -308,33 +326,78 @@ async def test_what_the_workers_find_hung_is_killed_and_nobody_is_suspect(house:
     await house.until(ServerState.READY)
 
 
-async def test_a_day_of_crash_loop_takes_at_most_300_spawns_and_heals_within_360_s(
-    house: House,
-) -> None:
-    def doom(server: FakeServer) -> None:
-        asyncio.get_running_loop().call_soon(server.die)
+def dead_at_once(server: FakeServer) -> None:
+    asyncio.get_running_loop().call_soon(server.die)
 
+
+def dead_at_initialize(server: FakeServer) -> None:
+    server.behave = lambda _: server.die()
+
+
+def dead_at_its_canary(server: FakeServer) -> None:
+    server.behave = lambda request: server.die() if request["method"] == DEFINITION else None
+
+
+def dead_when_ready(server: FakeServer) -> None:
+    rightly = server.behave
+
+    def answer_and_die(request: Request) -> object:
+        if request["method"] == DEFINITION:
+            dead_at_once(server)
+        return rightly(request)
+
+    server.behave = answer_and_die
+
+
+def never_started(server: FakeServer) -> None:
+    server.cannot_start = True
+
+
+async def rest_until(house: House, end: float) -> None:
+    """As ``pass_time``, but quick while the server rests and only its program is looked at."""
+    clock = house.clock
+    while (deadline := clock.next_deadline()) is not None and deadline <= end:
+        clock.jump()
+        for _ in range(5):
+            await asyncio.sleep(0)
+        if not house.supervisor.snapshot().next_start_in_s:
+            await settle()
+    await pass_time(clock, end - clock.monotonic())
+
+
+async def live_through_a_day(
+    house: House, doom: Callable[[FakeServer], None]
+) -> tuple[int, int, float]:
+    """Deaths until the breaker is open, starts in a day, and seconds to recovery."""
+    servers = house.spawn.servers
     house.spawn.on_start = doom
     house.run()
-    await pass_time(house.clock, 86_400.0)
-    assert len(house.spawn.servers) <= 300
+    await until(house.clock, lambda: house.supervisor.snapshot().breaker_open)
+    assert house.clock.monotonic() <= 180.0
+    deaths = len(servers)
+    await rest_until(house, DAY_S)
+    starts = len(servers)
+    await until(house.clock, lambda: len(servers) > starts)
+    assert house.supervisor.state is ServerState.BACKING_OFF
     assert house.supervisor.snapshot().breaker_open
-    house.spawn.on_start = None
-    await pass_time(house.clock, 360.0)
+    house.spawn.on_start = None  # just after a death: no time could be worse
+    ended_at = house.clock.monotonic()
+    await house.until(ServerState.READY)
+    await settle()
     assert house.supervisor.proved
+    return deaths, starts, house.clock.monotonic() - ended_at
 
 
-async def test_a_day_without_room_for_a_process_is_survived(house: House) -> None:
-    def refuse(server: FakeServer) -> None:
-        server.cannot_start = True
-
-    house.spawn.on_start = refuse
-    house.run()
-    await pass_time(house.clock, 86_400.0)
-    assert len(house.spawn.servers) <= 300
-    house.spawn.on_start = None
-    await pass_time(house.clock, 360.0)
-    assert house.supervisor.proved
+@pytest.mark.fault(2, "dies at once, at initialize, at its canary, when ready; can't be started")
+async def test_a_day_of_crash_loop_takes_at_most_300_spawns_and_heals_within_360_s(
+    houses: Callable[..., House], reached: Reached
+) -> None:
+    dooms = (dead_at_once, dead_at_initialize, dead_at_its_canary, dead_when_ready, never_started)
+    days = [await live_through_a_day(houses(), doom) for doom in dooms]
+    deaths, starts, recovery_s = (max(each) for each in zip(*days, strict=True))
+    reached("spawns in a day", starts, 300, times=len(days))
+    reached("deaths until the breaker is open", deaths, 5, times=len(days))
+    reached("from the end of the fault to ready", recovery_s, 360, "s", times=len(days))
 
 
 async def test_a_server_that_dies_at_every_question_is_not_started_without_end(
@@ -481,10 +544,223 @@ async def test_a_server_that_grows_too_big_is_started_afresh_and_nobody_is_suspe
     house = houses(max_rss_bytes=1 << 30)
     supervisor = await house.ready()
     house.spawn.last.memory = 2 << 30
+    house.states.clear()
+    replies: list[object] = []
+    house.spawn.last.behave = house.silent
+    assert supervisor.client is not None
+    supervisor.client.ask_position(DEFINITION, path_to_uri_json("/a"), 0, 0, replies.append)
     await pass_time(house.clock, 11.0)
+    assert replies == [Died("enrichd is ending it", Ending.STOPPED)]
     assert not house.spawn.servers[0].alive
+    assert house.said_by(0)[-2:] == ["shutdown", "exit"]
     assert "2048 MiB" in supervisor.last_error
-    await house.until(ServerState.READY)
+    assert house.states == [ServerState.STARTING, ServerState.WARMING, ServerState.READY]
+    assert house.clock.monotonic() <= 11.0
+    status = supervisor.snapshot()
+    assert (status.restarts, status.restart_reasons) == (1, {"memory": 1})
+    assert not status.breaker_open
+
+
+async def test_growing_again_and_again_is_never_a_death_while_it_is_of_use(
+    houses: Callable[..., House],
+) -> None:
+    house = houses(max_rss_bytes=1 << 30)
+    supervisor = await house.ready()
+    for _ in range(20):
+        await pass_time(house.clock, 61.0)
+        house.spawn.last.memory = 2 << 30
+        await pass_time(house.clock, 11.0)
+        assert supervisor.proved
+    assert ServerState.BACKING_OFF not in house.states
+    assert supervisor.snapshot().restart_reasons == {"memory": 20}
+    house.spawn.last.die()
+    await pass_time(house.clock, 1.25)
+    assert supervisor.proved
+
+
+async def test_a_limit_that_is_too_low_is_trouble_of_the_server_and_does_not_spin(
+    houses: Callable[..., House],
+) -> None:
+    def grow(server: FakeServer) -> None:
+        server.memory = 2 << 30
+
+    house = houses(max_rss_bytes=1 << 30)
+    house.spawn.on_start = grow
+    house.run()
+    while house.clock.monotonic() < 6 * 3600.0:
+        await settle()  # twice: nothing but the memory ends these lives, and that takes its turns
+        await settle()
+        house.clock.jump()
+    assert len(house.spawn.servers) <= 300 / 4
+    status = house.supervisor.snapshot()
+    assert status.breaker_open
+    assert "1024 are allowed" in status.last_error
+    assert status.restart_reasons == {"memory": len(house.spawn.servers) - 1}
+    house.spawn.on_start = None
+    await pass_time(house.clock, 360.0)
+    assert house.supervisor.proved
+
+
+async def test_memory_is_that_of_the_process_while_there_is_one(house: House) -> None:
+    house.spawn.on_start = lambda server: setattr(server, "memory", 5 << 20)
+    assert house.supervisor.rss_bytes() is None
+    supervisor = await house.ready()
+    assert supervisor.rss_bytes() == 5 << 20
+    house.spawn.last.die()
+    await settle()
+    assert supervisor.rss_bytes() is None
+
+
+# Starting afresh, and trying earlier.
+
+
+async def test_a_person_has_a_ready_server_started_afresh_at_once(house: House) -> None:
+    supervisor = await house.ready()
+    house.states.clear()
+    replies: list[object] = []
+    house.spawn.last.behave = house.silent
+    assert supervisor.client is not None
+    supervisor.client.ask_position(DEFINITION, path_to_uri_json("/a"), 0, 0, replies.append)
+    supervisor.restart()
+    await settle()
+    assert replies == [Died("enrichd is ending it", Ending.STOPPED)]
+    assert house.said_by(0)[-2:] == ["shutdown", "exit"]
+    assert not house.spawn.servers[0].alive
+    assert house.states == [ServerState.STARTING, ServerState.WARMING, ServerState.READY]
+    assert supervisor.epoch == 2
+    assert house.clock.monotonic() == 0.0
+    assert supervisor.snapshot().restart_reasons == {"asked": 1}
+    assert supervisor.last_error == ""
+
+
+async def test_a_person_ends_a_long_rest_and_its_reasons_are_forgotten(house: House) -> None:
+    supervisor = await house.until_the_breaker_opens()
+    house.spawn.on_start = None
+    supervisor.restart()
+    await settle()
+    assert supervisor.proved
+    assert not supervisor.snapshot().breaker_open
+    house.spawn.last.die()
+    await pass_time(house.clock, 1.25)
+    assert supervisor.proved
+
+
+@pytest.mark.parametrize("behaviour", ["silent", "empty", "refuse", "mute"])
+@pytest.mark.parametrize("after_s", [0.0, 5.0, 70.0])
+async def test_a_person_is_obeyed_whatever_the_server_does(
+    house: House, behaviour: str, after_s: float
+) -> None:
+    house.spawn.behave = getattr(house, behaviour)
+    house.run()
+    await pass_time(house.clock, after_s)
+    house.spawn.behave = house.right
+    house.supervisor.restart()
+    await pass_time(house.clock, 2.0)  # who does not answer shutdown is given a second
+    assert house.supervisor.proved
+    assert [server.alive for server in house.spawn.servers[:-1]] == [False] * (
+        len(house.spawn.servers) - 1
+    )
+
+
+async def test_a_person_has_a_missing_command_looked_for(house: House) -> None:
+    house.command.unlink()
+    house.run()
+    await pass_time(house.clock, 1.0)
+    house.install()
+    house.supervisor.restart()
+    await settle()
+    assert house.supervisor.proved
+    assert house.supervisor.snapshot().restarts == 0
+
+
+async def test_asking_twice_at_once_is_asking_once(house: House) -> None:
+    supervisor = await house.ready()
+    supervisor.restart()
+    supervisor.restart()
+    await settle()
+    assert supervisor.proved
+    assert len(house.spawn.servers) == 2
+
+
+async def test_a_reload_ends_a_rest_but_forgets_nothing(house: House) -> None:
+    supervisor = await house.until_the_breaker_opens()
+    spawned = len(house.spawn.servers)
+    supervisor.hurry()
+    await settle()
+    assert len(house.spawn.servers) == spawned + 1
+    assert supervisor.state is ServerState.BACKING_OFF
+    assert supervisor.snapshot().breaker_open
+    assert (supervisor.snapshot().next_start_in_s or 0.0) > 300.0
+    house.spawn.on_start = None
+    supervisor.hurry()
+    await settle()
+    assert supervisor.proved
+    assert supervisor.snapshot().breaker_open
+
+
+async def test_a_change_of_a_file_does_not_end_the_rest_of_a_server_that_died(
+    house: House,
+) -> None:
+    supervisor = await house.until_the_breaker_opens()
+    spawned = len(house.spawn.servers)
+    supervisor.poke()
+    await pass_time(house.clock, 100.0)
+    assert len(house.spawn.servers) == spawned
+
+
+async def test_another_program_ends_a_rest_and_the_deaths_of_the_old_one_are_forgotten(
+    house: House,
+) -> None:
+    supervisor = await house.until_the_breaker_opens()
+    house.spawn.on_start = None
+    house.install("another")
+    await pass_time(house.clock, 10.0)
+    assert supervisor.proved
+    assert not supervisor.snapshot().breaker_open
+
+
+async def test_a_program_that_was_only_taken_away_does_not_end_a_rest(house: House) -> None:
+    supervisor = await house.until_the_breaker_opens()
+    house.command.unlink()
+    await pass_time(house.clock, 100.0)
+    assert supervisor.state is ServerState.BACKING_OFF
+    house.spawn.on_start = None
+    house.install("another")
+    await pass_time(house.clock, 10.0)
+    assert supervisor.proved
+
+
+async def test_a_program_that_is_installed_is_found_within_seconds(house: House) -> None:
+    house.command.unlink()
+    house.run()
+    await pass_time(house.clock, 100.0)
+    house.install()
+    await pass_time(house.clock, 10.0)
+    assert house.supervisor.proved
+
+
+async def test_another_program_is_nothing_to_a_ready_server_until_its_next_start(
+    house: House,
+) -> None:
+    supervisor = await house.ready()
+    house.install("another")
+    await pass_time(house.clock, 3600.0)
+    assert supervisor.epoch == 1
+    assert len(house.spawn.servers) == 1
+    assert house.spawn.last.alive
+
+
+async def test_a_program_that_changes_with_every_start_is_not_started_on_end(
+    house: House,
+) -> None:
+    def doom(server: FakeServer) -> None:
+        house.install("x" * len(house.spawn.servers))
+        asyncio.get_running_loop().call_soon(server.die)
+
+    house.spawn.on_start = doom
+    house.run()
+    await pass_time(house.clock, 3600.0)
+    assert len(house.spawn.servers) <= 6 * 60
 
 
 async def test_stop_says_goodbye_and_leaves_nothing(house: House) -> None:

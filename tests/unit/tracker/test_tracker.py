@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from tests.figures import Reached
 
 from enrichd.clock import FakeClock
 from enrichd_tracker.backoff import BackoffPolicy
@@ -220,13 +221,18 @@ def test_a_new_policy_counts_from_the_next_failure_on() -> None:
     assert tracked.fail(1).skipped
 
 
+@pytest.mark.fault(19, "the wall clock jumps by a day between a failure and the next attempt")
 @pytest.mark.parametrize("jump_s", [DAY_S, -DAY_S])
-def test_a_jump_of_the_wall_clock_neither_releases_nor_freezes(jump_s: float) -> None:
+def test_a_jump_of_the_wall_clock_neither_releases_nor_freezes(
+    jump_s: float, reached: Reached
+) -> None:
     tracked = Tracked()
     tracked.fail(1)
     tracked.clock.set_wall(tracked.clock.time() + jump_s)
     assert tracked.ready() == []
-    assert tracked.tracker.next_deadline() == 5.0
+    deadline = tracked.tracker.next_deadline()
+    assert deadline is not None
+    reached(f"{jump_s:+,.0f} s: off the schedule", abs(deadline - 5.0), 0, "s")
     tracked.clock.advance(4.999)
     assert not tracked.tracker.is_ready(1)
     tracked.clock.advance(0.001 + 1e-9)
@@ -299,6 +305,8 @@ def test_ten_thousand_symbols_failing_together_cost_only_what_is_due() -> None:
         assert tracked.ready() == []
         tracked.clock.advance(40)
         assert len(tracked.ready(limit=10)) == 10
+        assert len(tracker._heap) >= 9_000, "they are not looked at all at once"
+        assert tracker.get_stats().ready_for_retry == 10_000
         assert tracker._heap == []
     for symbol_id in everybody:
         tracked.fail(symbol_id)

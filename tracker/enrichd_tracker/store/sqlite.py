@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import Concatenate, ParamSpec, TypeVar
 
 from enrichd_tracker.enrichment import Clock
-from enrichd_tracker.errors import StorageError
+from enrichd_tracker.errors import StorageError, StoreUnavailable
 from enrichd_tracker.jobs import JobResult
 from enrichd_tracker.model import (
     Failure,
@@ -44,6 +44,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _JOB_LEASE_S = 60.0
+_REMEMBERED_S = 30.0
 
 
 class SqliteStore:
@@ -64,6 +65,8 @@ class SqliteStore:
         self._writer = writer
         self._reader = reader
         self._claims: dict[int, float] = {}  # symbol to deadline; on the writer's thread only
+        self._ends: dict[str, tuple[JobResult, float]] = {}  # not written yet; there as well
+        self._refusals: dict[str, tuple[float, str]] = {}  # what was refused: when, and why
 
     @classmethod
     async def open(cls, database: Path, clock: Clock) -> SqliteStore:
@@ -96,8 +99,18 @@ class SqliteStore:
         await self._writer.close()
         self._lock.release()
 
+    @property
+    def problem(self) -> str:
+        """What is wrong with the database as a file; empty when all is well.
+
+        A refusal counts until the same thing is done, or has not been tried for a while.
+        """
+        now = self._clock.monotonic()
+        recent = [why for at, why in self._refusals.values() if now - at < _REMEMBERED_S]
+        return recent[-1] if recent else ""
+
     async def read(self, question: Callable[[Reader], T]) -> T:
-        return await self._reader.run(_ask, question)
+        return await self._noted("read", self._reader.run(_ask, question))
 
     async def _write(
         self,
@@ -105,7 +118,40 @@ class SqliteStore:
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:
-        return await self._writer.run(transaction, function, *args, **kwargs)  # type: ignore[arg-type]
+        def write(connection: sqlite3.Connection) -> T:
+            return self._transact(connection, function, *args, **kwargs)
+
+        return await self._noted(function.__name__, self._writer.run(write))
+
+    def _transact(
+        self,
+        connection: sqlite3.Connection,
+        function: Callable[Concatenate[sqlite3.Connection, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """One transaction, with the ends of jobs that could not be written in their time."""
+
+        def write(connection: sqlite3.Connection) -> T:
+            for job_id, end in self._ends.items():
+                runs.end_job(connection, job_id, *end)
+            return function(connection, *args, **kwargs)
+
+        written = transaction(connection, write)
+        self._ends.clear()
+        return written
+
+    async def _noted(self, what: str, call: Awaitable[T]) -> T:
+        try:
+            done = await call
+        except StoreUnavailable as error:
+            self._refusals.pop(what, None)
+            verb = "read" if what in {"read", "claim"} else "write to"
+            why = f"can't {verb} the database: {error.message}"
+            self._refusals[what] = self._clock.monotonic(), why
+            raise
+        self._refusals.pop(what, None)
+        return done
 
     async def ping(self) -> None:
         """Return once the writer's thread has answered."""
@@ -139,7 +185,7 @@ class SqliteStore:
             taken = self._unexpired()
             return self._take(orphans.find(connection, lane, limit, taken), lease_s)
 
-        return await self._writer.run(take)
+        return await self._noted("claim", self._writer.run(take))
 
     async def claim_again(self, symbol_ids: list[int], *, owner: str, lease_s: float) -> list[Work]:
         del owner
@@ -149,7 +195,7 @@ class SqliteStore:
             free = [each for each in symbol_ids if each not in taken]
             return self._take(orphans.fetch(connection, free), lease_s)
 
-        return await self._writer.run(take)
+        return await self._noted("claim", self._writer.run(take))
 
     def _unexpired(self) -> set[int]:
         now = self._clock.monotonic()
@@ -172,12 +218,12 @@ class SqliteStore:
 
     async def commit(self, batch: Batch) -> Committed:
         def write(connection: sqlite3.Connection) -> Committed:
-            committed = transaction(connection, edges.commit, batch, self._clock.time())
+            committed = self._transact(connection, edges.commit, batch, self._clock.time())
             self._release(outcome.symbol_id for outcome in batch.outcomes)
             self._release(charge.record.symbol_id for charge in batch.charges)
             return committed
 
-        return await self._writer.run(write)
+        return await self._noted("commit", self._writer.run(write))
 
     async def require(
         self,
@@ -237,7 +283,13 @@ class SqliteStore:
         )
 
     async def end_job(self, job_id: str, result: JobResult) -> None:
-        await self._write(runs.end_job, job_id, result, self._clock.time())
+        at = self._clock.time()
+
+        def end(connection: sqlite3.Connection) -> None:
+            self._ends[job_id] = result, at
+            self._transact(connection, lambda _: None)
+
+        await self._noted("end_job", self._writer.run(end))
 
     async def end_interrupted_jobs(self, owner: str) -> list[str]:
         return await self._write(runs.end_interrupted_jobs, owner, self._clock.time())

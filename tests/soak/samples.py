@@ -1,0 +1,80 @@
+"""What a long run is judged by: samples of a process, and how steeply their values rise."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+_LOOKS = 5
+_MIB = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What a process holds at one time."""
+
+    at_s: float
+    descriptors: int
+    threads: int
+    rss_mib: float
+
+
+@dataclass(frozen=True)
+class Bound:
+    """How much a value may rise in an hour."""
+
+    what: str
+    most_per_h: float
+    unit: str
+
+
+BOUNDS = (
+    Bound("descriptors", 1.0, ""),
+    Bound("threads", 1.0, ""),
+    Bound("rss_mib", 1.0, "MiB"),
+)
+LEAST_SAMPLED_S = 20 * 60.0
+"""Over a shorter time one allocation more is a slope of many megabytes an hour."""
+
+
+def take(pid: int, at_s: float) -> Sample:
+    """The least of a few looks: what a question just needed is not what is held."""
+    looks = [_look(pid, at_s) for _ in range(_LOOKS)]
+    return Sample(
+        at_s,
+        *(min(getattr(each, field.name) for each in looks) for field in fields(Sample)[1:]),
+    )
+
+
+def _look(pid: int, at_s: float) -> Sample:
+    process = Path(f"/proc/{pid}")
+    pages = int((process / "statm").read_text().split()[1])
+    return Sample(
+        at_s,
+        descriptors=len(list((process / "fd").iterdir())),
+        threads=len(list((process / "task").iterdir())),
+        rss_mib=pages * os.sysconf("SC_PAGE_SIZE") / _MIB,
+    )
+
+
+def slope_per_h(samples: Sequence[Sample], what: str) -> float:
+    """Least squares; 0 where there are too few samples for a line."""
+    count = len(samples)
+    if count < 2:
+        return 0.0
+    times = [each.at_s for each in samples]
+    values = [float(getattr(each, what)) for each in samples]
+    middle, mean = sum(times) / count, sum(values) / count
+    spread = sum((at - middle) ** 2 for at in times)
+    if spread == 0:
+        return 0.0
+    rise = sum((at - middle) * (value - mean) for at, value in zip(times, values, strict=True))
+    return rise / spread * 3600
+
+
+def cpu_s(pid: int) -> float:
+    """Time on a processor so far."""
+    fields_ = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields_[11]) + int(fields_[12])) / os.sysconf("SC_CLK_TCK")
