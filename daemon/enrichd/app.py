@@ -17,7 +17,7 @@ from enrichd import server_list
 from enrichd.clock import Clock
 from enrichd.config import Config
 from enrichd.enrich.service import Enrichment, EnrichOptions
-from enrichd.errors import AnswerIsNo, UsageError
+from enrichd.errors import AlreadyLocked, AnswerIsNo, UsageError
 from enrichd.index.run import IndexOptions
 from enrichd.indexing import Indexing
 from enrichd.metrics import Metrics
@@ -39,6 +39,8 @@ NOT_LOOKED_AT = "its files have not been looked at since the start"
 _TICKS_TILL_DEAD = 3
 _LEAST_PATIENCE_S = 30.0
 _TRY_AGAIN_S = 1.0
+_LOCK_TRIES = 20
+_LOCK_AGAIN_S = 0.05
 _TAKING_UP = "taking up workspaces"
 
 _log = structlog.get_logger()
@@ -50,6 +52,17 @@ class Servers(Enum):
     ALWAYS = auto()  # for every language: ready when something changes
     WHEN_NEEDED = auto()  # for languages with orphans
     NEVER = auto()
+
+
+async def _open_store(database: Path, clock: Clock) -> SqliteStore:
+    for _ in range(_LOCK_TRIES):
+        try:
+            return await SqliteStore.open(database, clock)
+        except AlreadyLocked as error:
+            if not error.owner_is_gone:
+                raise
+        await clock.sleep(_LOCK_AGAIN_S)
+    return await SqliteStore.open(database, clock)
 
 
 class App:
@@ -105,7 +118,7 @@ class App:
     async def open(cls, config: Config, clock: Clock, servers: Servers = Servers.ALWAYS) -> App:
         """Check what can be checked, take the database, begin to enrich what it holds."""
         profiles(config)
-        store = await SqliteStore.open(config.daemon.database, clock)
+        store = await _open_store(config.daemon.database, clock)
         app = cls(config, clock, store, servers)
         if store.set_aside is not None:
             _log.error(
@@ -317,6 +330,8 @@ class App:
         ]
         problems += self.health()
         problems += self.indexing.watch_problems()
+        if self.store.set_aside is not None:
+            problems.append(f"the database was damaged: it is set aside as {self.store.set_aside}")
         if self.reload_problem:
             problems.append(f"the configuration in force is an older one: {self.reload_problem}")
         return structs.replace(found, problems=[*problems, *found.problems])

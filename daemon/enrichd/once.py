@@ -63,7 +63,7 @@ class _Once:
         if enrich:
             late = not await self._enrich(workspace, timeout_s)
         counts = await app.store.read(lambda reader: reader.counts(workspace.id))
-        jobs = await app.store.read(lambda reader: reader.jobs(workspace.id, 1))
+        jobs = await app.store.read(lambda reader: reader.runs.jobs(workspace.id, 1))
         problems = await self._problems(workspace, counts, late=late, enrich=enrich)
         ended = self._clock.monotonic()
         servers = app.servers()

@@ -43,6 +43,8 @@ class AlreadyLocked(EnrichdError):
     """Another instance owns the database."""
 
     exit_code = ExitCode.LOCKED
+    owner_is_gone = False
+    """It died just now; a process that it was about to start may have its lock for a moment."""
 
 
 class PermissionRefused(EnrichdError):

@@ -22,6 +22,9 @@ Text = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_TEXT_CHARS)]
 Limit = Annotated[int, msgspec.Meta(ge=1, le=1000)]
 """Of how many rows a page has at most."""
 
+Offset = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+"""How many rows to leave out; at most what a database can count to."""
+
 
 class BadValue(Refused):
     """A parameter that is understood but can't be taken: which, and why."""

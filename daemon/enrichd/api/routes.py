@@ -14,7 +14,7 @@ from prometheus_client.exposition import choose_encoder
 
 from enrichd.api.answers import answer
 from enrichd.api.daemon import Daemon
-from enrichd.api.parameters import Limit, Text, from_body, from_query
+from enrichd.api.parameters import Limit, Offset, Text, from_body, from_query
 from enrichd.errors import DaemonUnreachable
 from enrichd.query.failures import FailureState, failures
 from enrichd.query.select import chosen, select
@@ -24,7 +24,6 @@ from enrichd_tracker.model import Workspace
 from enrichd_tracker.store.port import Reader
 
 _MOST_WAIT_S = 86_400.0
-_MOST_OFFSET = 2**63 - 1  # what a database can count to
 
 
 class FailuresPage(Struct, frozen=True, forbid_unknown_fields=True):
@@ -33,7 +32,7 @@ class FailuresPage(Struct, frozen=True, forbid_unknown_fields=True):
     workspace: Text | None = None
     state: str | None = None
     limit: Limit = 100
-    offset: Annotated[int, Meta(ge=0, le=_MOST_OFFSET)] = 0
+    offset: Offset = 0
 
     def __post_init__(self) -> None:
         if self.state is not None and self.state not in list(FailureState):

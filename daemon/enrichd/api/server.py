@@ -17,6 +17,7 @@ from enrichd.api.doors import Delivery, Door, Turns
 from enrichd.api.graph import GraphRoutes
 from enrichd.api.listening import UnixListener, listen_tcp
 from enrichd.api.routes import DaemonRoutes
+from enrichd.api.runs import RunRoutes
 from enrichd.api.security import Gate, read_or_make_token
 from enrichd.clock import Clock, within
 
@@ -113,7 +114,8 @@ class ApiServer:
             client_max_size=MAX_BODY_BYTES,
         )
         about_itself = DaemonRoutes(self._daemon)
-        app.add_routes([*about_itself.table(), *GraphRoutes(self._daemon).table()])
+        others = (GraphRoutes(self._daemon), RunRoutes(self._daemon))
+        app.add_routes([*about_itself.table(), *(each for one in others for each in one.table())])
 
         async def stop(_: web.Application) -> None:
             await about_itself.stop()

@@ -7,11 +7,10 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-_COMMAND = (
-    "git",
-    "--literal-pathspecs",
-    "-c",
-    "core.fsmonitor=false",  # it would be a program of the repository's choice
+_GIT = ("git", "--literal-pathspecs", "-c", "core.fsmonitor=false")
+"""The monitor would be a program of the repository's choice."""
+_LIST = (
+    *_GIT,
     "-c",
     "core.quotePath=false",
     "ls-files",
@@ -38,7 +37,24 @@ def git_lists(folder: str, names: Sequence[str]) -> set[str] | None:
     return None if found is None else set(found)
 
 
+def commit_of(folder: str) -> str | None:
+    """The commit that is checked out; None where git can't or won't tell."""
+    if not is_in_a_repository(folder):
+        return None
+    found = _output(folder, [*_GIT, "rev-parse", "--verify", "--quiet", "HEAD"])
+    return found.decode(errors="replace").strip() or None if found else None
+
+
 def _listed(folder: str, names: Sequence[str]) -> list[str] | None:
+    output = _output(folder, [*_LIST, *(("--", *names) if names else ())])
+    if output is None:
+        return None
+    found = {name.rstrip(b"/") for name in output.split(b"\0")}
+    found.discard(b"")
+    return sorted(os.fsdecode(name) for name in found)
+
+
+def _output(folder: str, command: Sequence[str]) -> bytes | None:
     environment = {
         name: value
         for name, value in os.environ.items()
@@ -47,7 +63,7 @@ def _listed(folder: str, names: Sequence[str]) -> list[str] | None:
     environment |= {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0"}
     try:
         answer = subprocess.run(
-            [*_COMMAND, *(("--", *names) if names else ())],
+            command,
             cwd=folder,
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -57,9 +73,7 @@ def _listed(folder: str, names: Sequence[str]) -> list[str] | None:
         )
     except (OSError, subprocess.SubprocessError):
         return None
-    found = {name.rstrip(b"/") for name in answer.stdout.split(b"\0")}
-    found.discard(b"")
-    return sorted(os.fsdecode(name) for name in found)
+    return answer.stdout
 
 
 def is_in_a_repository(folder: str) -> bool:

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from msgspec import Struct, field
 
 from enrichd.clock import Clock
+from enrichd.index.git import commit_of
 from enrichd.index.languages import languages
 from enrichd.index.naming import module_name
 from enrichd.index.parse import ParseRequest
@@ -128,7 +129,9 @@ class IndexRun:
         return result
 
     async def _note_problems(self, now: dict[str, Failure], *, whole: bool) -> None:
-        before = await self._store.read(lambda reader: reader.walk_problems(self._workspace.id))
+        before = await self._store.read(
+            lambda reader: reader.runs.walk_problems(self._workspace.id)
+        )
         new = [
             (path, why)
             for path, why in now.items()
@@ -238,7 +241,8 @@ class IndexRun:
                 await self._report(Stage.PARSING, done, total, batch[-1].path)
         await self._report(Stage.PARSING, done, total, force=True)
         await self._report(Stage.STORING, done, total, force=True)
-        await self._store.finish_run(self._workspace.id)
+        commit = await asyncio.to_thread(commit_of, found.root)
+        await self._store.finish_run(self._workspace.id, self.result.job_id, commit)
 
     async def _keep(
         self,

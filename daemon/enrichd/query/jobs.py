@@ -6,9 +6,12 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from enrichd.query.answers import moment, moment_or_none
+from enrichd.errors import AnswerIsNo
+from enrichd.query.answers import SCHEMA_VERSION, moment, moment_or_none
+from enrichd.query.select import chosen
 from enrichd_tracker.jobs import Job, JobStage
 from enrichd_tracker.model import JobStatus, Stage
+from enrichd_tracker.store.port import Reader
 
 
 class StageView(Struct, frozen=True):
@@ -43,6 +46,76 @@ class JobView(Struct, frozen=True):
     started_at: datetime | None
     completed_at: datetime | None
     stages: list[StageView]
+
+
+class JobList(Struct, frozen=True):
+    """A page of jobs, the newest first."""
+
+    schema_version: int
+    limit: int
+    offset: int
+    more: bool
+    """There is another page."""
+    jobs: list[JobView]
+
+
+class StageTimes(Struct, frozen=True):
+    """How long one stage took in the jobs that are kept, in seconds."""
+
+    stage: str
+    count: int
+    mean_s: float
+    p50_s: float
+    p95_s: float
+    last_s: float
+
+
+class StageMetrics(Struct, frozen=True):
+    """Every stage that there was."""
+
+    schema_version: int
+    stages: list[StageTimes]
+
+
+def jobs(
+    reader: Reader, *, now: float, workspace: str | None = None, limit: int = 20, offset: int = 0
+) -> JobList:
+    """A page of jobs. Raises AnswerIsNo where there is no such workspace."""
+    workspace_id = chosen(reader, workspace)[0].id if workspace is not None else None
+    found = reader.runs.jobs(workspace_id, limit + 1, offset)
+    shown = [view(job, now=now) for job in found[:limit]]
+    return JobList(SCHEMA_VERSION, limit, offset, more=len(found) > limit, jobs=shown)
+
+
+def job(reader: Reader, job_id: str, *, now: float) -> JobView:
+    """The job whose id begins like this; raises AnswerIsNo."""
+    found = reader.runs.jobs_named(job_id) if job_id.isalnum() else []
+    if not found:
+        raise AnswerIsNo(
+            f"there is no job {job_id}", hint="`enrichd jobs` lists those that are kept"
+        )
+    if len(found) > 1:
+        raise AnswerIsNo(f"more than one job begins with {job_id}: give more of its id")
+    return view(found[0], now=now)
+
+
+def stage_metrics(reader: Reader) -> StageMetrics:
+    """How long the stages took."""
+    found = reader.runs.stage_seconds()
+    times = [_times(stage, found[stage]) for stage in Stage if stage in found]
+    return StageMetrics(SCHEMA_VERSION, times)
+
+
+def _times(stage: str, seconds: list[float]) -> StageTimes:
+    in_order = sorted(seconds)
+    return StageTimes(
+        stage=stage,
+        count=len(seconds),
+        mean_s=round(sum(seconds) / len(seconds), 3),
+        p50_s=round(in_order[len(in_order) // 2], 3),
+        p95_s=round(in_order[min(len(in_order) * 95 // 100, len(in_order) - 1)], 3),
+        last_s=round(seconds[-1], 3),
+    )
 
 
 def view(job: Job, *, now: float) -> JobView:

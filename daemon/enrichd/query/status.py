@@ -136,7 +136,7 @@ def build(
     known = reader.workspaces()
     workspaces = [_workspace(reader, workspace, freshness(workspace.id)) for workspace in known]
     shown = list(servers) if daemon is not None else _stopped(reader, known)
-    recent = reader.jobs(limit=_RECENT_JOBS)
+    recent = reader.runs.jobs(limit=_RECENT_JOBS)
     found = [*_problems(reader, known, workspaces, advice), *_server_problems(shown)]
     return Status(
         schema_version=SCHEMA_VERSION,
@@ -164,7 +164,7 @@ def _workspace(
         edges=counts.edges,
         outcomes=counts.outcomes,
         parse=counts.parse,
-        errors=reader.error_counts(workspace.id),
+        errors=reader.runs.error_counts(workspace.id),
         indexed_at=moment_or_none(counts.indexed_at),
         languages=_languages(reader, workspace),
         freshness=freshness,
@@ -238,7 +238,7 @@ def _problems(
                 f"{workspace.name}: {counted(status.skipped, 'symbol')} skipped after repeated "
                 "failures; see `enrichd failures --state skipped`"
             )
-    newest = next(iter(reader.jobs(limit=1)), None)
+    newest = next(iter(reader.runs.jobs(limit=1)), None)
     if newest is not None and newest.error_message:
         yield f"{newest.workspace}: the last index run {newest.status}: {newest.error_message}"
 

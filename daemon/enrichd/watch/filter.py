@@ -15,6 +15,7 @@ from watchfiles import Change
 from enrichd.index.ignore import IGNORE_FILE, NEVER_ENTERED, VIRTUAL_ENVIRONMENT_FILE
 
 GIT = ".git"
+_ENVIRONMENT = ".venv"
 _DECIDE_WHAT_IS_LISTED = frozenset({(), ("HEAD",), ("index",), ("info", "exclude")})
 """Below ``.git``: itself, what is checked out, what is tracked, what is ignored."""
 
@@ -87,7 +88,7 @@ class Filter:
         """Whether a server that is started now may find what one found earlier no more."""
         if len(parts) == 1:
             name = parts[0]
-            return name in self._papers or (name in NEVER_ENTERED and change is not Change.modified)
+            return name in self._papers or (name == _ENVIRONMENT and change is not Change.modified)
         return len(parts) == 2 and parts[1] == VIRTUAL_ENVIRONMENT_FILE
 
     def _is_or_was_a_folder(self, change: Change, path: str, folders: AbstractSet[str]) -> bool:

@@ -50,10 +50,13 @@ def _git_folder(root: Path) -> tuple[Path | None, Path | None]:
     """Where git keeps what it knows of the folder, and the top of the working tree."""
     for top in (root, *root.parents):
         mark = top / ".git"
-        if mark.is_dir():
-            return mark, top
-        if mark.is_file():
-            return _pointed_to(mark), top
+        try:
+            if mark.is_dir():
+                return mark, top
+            if mark.is_file():
+                return _pointed_to(mark), top
+        except OSError:
+            continue  # it can't be looked at: git can't, either
     return None, None
 
 

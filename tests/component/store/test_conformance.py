@@ -83,8 +83,8 @@ async def test_a_removed_workspace_leaves_nothing_behind(driver: Driver) -> None
     assert await store.read(lambda r: r.files(driver.workspace.id)) == {}
     assert await store.read(lambda r: list(r.every_edge(driver.workspace.id))) == []
     assert await store.read(lambda r: r.failures(driver.workspace.id)) == []
-    assert await store.read(lambda r: r.jobs(driver.workspace.id)) == []
-    assert await store.read(lambda r: r.error_counts(driver.workspace.id)) == {}
+    assert await store.read(lambda r: r.runs.jobs(driver.workspace.id)) == []
+    assert await store.read(lambda r: r.runs.error_counts(driver.workspace.id)) == {}
     assert {each.lane for each in await store.read(lambda r: r.requirements())} == {other.lane}
     await driver.check()
 
@@ -653,7 +653,7 @@ async def test_a_job_tells_its_stages_as_they_go(driver: Driver, clock: FakeCloc
     await store.report_stage("j", Stage.PARSING, 0, 10)
     clock.advance(1)
     await store.report_stage("j", Stage.PARSING, 7, 10, "x.py")
-    (job,) = await store.read(lambda r: r.jobs(workspace_id))
+    (job,) = await store.read(lambda r: r.runs.jobs(workspace_id))
     assert (job.job_id, job.workspace, job.kind) == ("j", "tree", "full")
     assert (job.status, job.stage, job.files_total) == (JobStatus.RUNNING, Stage.PARSING, 10)
     assert (job.started_at, job.completed_at) == (started, None)
@@ -663,7 +663,7 @@ async def test_a_job_tells_its_stages_as_they_go(driver: Driver, clock: FakeCloc
     await store.report_stage("j", Stage.STORING, 10, 10)
     clock.advance(1)
     await store.end_job("j", JobResult(JobStatus.COMPLETED, None, 10, 9, 1, 42, {"python": 10}))
-    (job,) = await store.read(lambda r: r.jobs())
+    (job,) = await store.read(lambda r: r.runs.jobs())
     assert (job.status, job.files_indexed, job.files_failed) == (JobStatus.COMPLETED, 9, 1)
     assert (job.symbols_found, job.languages) == (42, {"python": 10})
     assert job.completed_at == started + 3
@@ -671,7 +671,7 @@ async def test_a_job_tells_its_stages_as_they_go(driver: Driver, clock: FakeCloc
         (Stage.PARSING, started + 2),
         (Stage.STORING, started + 3),
     ]
-    assert await store.read(lambda r: r.job_counts()) == {"completed": 1}
+    assert await store.read(lambda r: r.runs.job_counts()) == {"completed": 1}
 
 
 async def test_a_job_whose_process_died_is_ended_as_interrupted(driver: Driver) -> None:
@@ -682,7 +682,7 @@ async def test_a_job_whose_process_died_is_ended_as_interrupted(driver: Driver) 
     await store.end_job("ended", JobResult(JobStatus.CANCELLED))
     await store.begin_job("mine", workspace_id, "full", owner="now")
     assert await store.end_interrupted_jobs("now") == ["dead"]
-    jobs = {each.job_id: each for each in await store.read(lambda r: r.jobs())}
+    jobs = {each.job_id: each for each in await store.read(lambda r: r.runs.jobs())}
     assert (jobs["dead"].status, jobs["mine"].status, jobs["ended"].status) == (
         JobStatus.FAILED,
         JobStatus.RUNNING,
@@ -697,7 +697,7 @@ async def test_the_newest_jobs_come_first(driver: Driver, clock: FakeClock) -> N
     for number in range(5):
         await driver.store.begin_job(f"j{number}", driver.workspace.id, "full", owner="me")
         clock.advance(number % 2)
-    jobs = await driver.store.read(lambda r: r.jobs(limit=3))
+    jobs = await driver.store.read(lambda r: r.runs.jobs(limit=3))
     assert [each.job_id for each in jobs] == ["j4", "j3", "j2"]
 
 
@@ -709,7 +709,7 @@ def broken(message: str = "boom", traceback: str = "") -> Failure:
 
 
 async def open_errors(driver: Driver) -> dict[str, int]:
-    return await driver.store.read(lambda r: r.error_counts(driver.workspace.id))
+    return await driver.store.read(lambda r: r.runs.error_counts(driver.workspace.id))
 
 
 async def test_an_error_is_open_until_its_file_succeeds(driver: Driver) -> None:
@@ -786,10 +786,14 @@ async def test_what_a_look_could_not_take_in_is_open_until_it_can(driver: Driver
     store, workspace_id = driver.store, driver.workspace.id
     pipe = Failure(ErrorType.IO, Stage.ANALYZING, "not a regular file but a pipe")
     await store.note_walk_problems(workspace_id, [("a.py", pipe), ("b.py", pipe)], [])
-    assert await store.read(lambda reader: reader.walk_problems(workspace_id)) == {
+    assert await store.read(lambda reader: reader.runs.walk_problems(workspace_id)) == {
         "a.py": pipe.message,
         "b.py": pipe.message,
     }
     await store.note_walk_problems(workspace_id, [], ["a.py"])
-    assert list(await store.read(lambda reader: reader.walk_problems(workspace_id))) == ["b.py"]
-    assert await store.read(lambda reader: reader.error_counts(workspace_id)) == {"io_error": 1}
+    assert list(await store.read(lambda reader: reader.runs.walk_problems(workspace_id))) == [
+        "b.py"
+    ]
+    assert await store.read(lambda reader: reader.runs.error_counts(workspace_id)) == {
+        "io_error": 1
+    }

@@ -105,7 +105,7 @@ QUESTIONS: dict[str, Callable[[Reader], object]] = {
     "symbols of a file": lambda r: r.symbols_in(1, "a.py"),
     "orphans by language": lambda r: r.orphans_by_language(1),
     "a canary": lambda r: r.canary(Lane(1, "python")),
-    "errors": lambda r: r.error_counts(1),
+    "errors": lambda r: r.runs.error_counts(1),
 }
 
 

@@ -99,11 +99,11 @@ async def test_the_end_of_a_job_that_could_not_be_written_goes_with_the_next_wri
     clock.advance(60.0)
     with pytest.raises(StoreUnavailable):
         await store.finish_run(workspace.id)
-    [job] = await store.read(lambda reader: reader.jobs())
+    [job] = await store.read(lambda reader: reader.runs.jobs())
     assert job.status is JobStatus.RUNNING
     blocker.give_back()
     await store.finish_run(workspace.id)
-    [job] = await store.read(lambda reader: reader.jobs())
+    [job] = await store.read(lambda reader: reader.runs.jobs())
     assert (job.status, job.error_message) == (JobStatus.FAILED, "the disk is full")
     assert (job.files_total, job.files_failed, job.completed_at) == (2, 1, ended_at)
     assert [each.completed_at for each in job.stages] == [ended_at]

@@ -162,7 +162,7 @@ async def test_what_is_excluded_wakes_nobody(watched: Watched) -> None:
     watched.write({"m.py": A, "made/n.py": B})
     await watched.open()
     before = looks_at_everything(watched)
-    watched.write({"made/n.py": A, "made/deep/o.py": A, ".venv/lib/p.py": A, "notes.txt": "x"})
+    watched.write({"made/n.py": A, "made/deep/o.py": A, ".tox/lib/p.py": A, "notes.txt": "x"})
     watched.write({"n.py": B})
     await watched.until_names("a", "b")
     await watched.until_calm()

@@ -94,18 +94,35 @@ class Lock:
             self._file = None
 
 
-def _taken(database: Path, owner: object) -> AlreadyLocked:
+def _taken(database: Path, owner: str) -> AlreadyLocked:
     who = f"process {owner}" if owner else "another process"
-    return AlreadyLocked(
+    error = AlreadyLocked(
         f"{database} is in use by {who}",
         hint="ask the running enrichd, or stop it, or choose another --db",
     )
+    error.owner_is_gone = _is_gone(owner)
+    return error
+
+
+def _is_gone(owner: str) -> bool:
+    """Whether there is no such process, as far as can be seen from here."""
+    if not owner.isdigit():
+        return False
+    try:
+        os.kill(int(owner), 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        pass
+    return False
 
 
 def require_free(database: Path) -> None:
     """Raise AlreadyLocked where another process writes just now; cheap, and promises nothing."""
     if (owner := holder(database)) is not None:
-        raise _taken(database, owner)
+        error = _taken(database, str(owner))
+        if not error.owner_is_gone:
+            raise error
 
 
 def holder(database: Path) -> int | None:

@@ -22,7 +22,15 @@ from enrichd_tracker.model import (
     ParseStatus,
     Site,
 )
-from enrichd_tracker.store import concern, edges, failures, moves, orphans, overrides, runs
+from enrichd_tracker.store import (
+    concern,
+    edges,
+    failures,
+    indexing_errors,
+    moves,
+    orphans,
+    overrides,
+)
 from enrichd_tracker.store.before import (
     OldFile,
     OldSymbol,
@@ -97,7 +105,7 @@ class _FileWriter:
         self._gone: set[int] = set()
         self._classes: set[int] = set()
         self._anew: set[int] = set()  # new, or of another text
-        self._had_errors = runs.paths_with_errors(connection, workspace_id)
+        self._had_errors = indexing_errors.open_paths(connection, workspace_id)
         self._inserts = Inserts(connection)
 
     def store(self, file: ParsedFile) -> None:
@@ -132,7 +140,7 @@ class _FileWriter:
         before = file_before(self._connection, self._workspace_id, old)
         if before is None or file_before(self._connection, self._workspace_id, new) is not None:
             return
-        runs.resolve_errors(self._connection, self._workspace_id, old)
+        indexing_errors.resolve(self._connection, self._workspace_id, old)
         self._connection.execute("UPDATE file SET path = ? WHERE id = ?", (new, before.id))
         self._connection.execute(
             "UPDATE symbol SET uid = ? || substr(uid, ?), revision = revision + 1 "
@@ -144,7 +152,7 @@ class _FileWriter:
     def remove(self, path: str) -> None:
         """Forget a file that is gone."""
         before = file_before(self._connection, self._workspace_id, path)
-        runs.resolve_errors(self._connection, self._workspace_id, path)
+        indexing_errors.resolve(self._connection, self._workspace_id, path)
         if before is None:
             return
         self._names.update(before.faces)
@@ -236,7 +244,7 @@ class _FileWriter:
 
     def _note_errors(self, file: ParsedFile) -> None:
         if file.failure is not None:
-            runs.log_error(
+            indexing_errors.log(
                 self._connection,
                 self._workspace_id,
                 file.path,
@@ -245,7 +253,7 @@ class _FileWriter:
                 self._at,
             )
         elif file.path in self._had_errors:
-            runs.resolve_errors(self._connection, self._workspace_id, file.path)
+            indexing_errors.resolve(self._connection, self._workspace_id, file.path)
 
     # Symbols.
 

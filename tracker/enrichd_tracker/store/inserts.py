@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from enrichd_tracker.model import FoundSymbol, ParsedFile
-from enrichd_tracker.store import edges, runs
+from enrichd_tracker.store import edges, parse_results
 
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -52,7 +52,7 @@ class Inserts:
 
     def parse_result(self, file: ParsedFile, file_id: int, at: float) -> None:
         """How a file parsed."""
-        self._parse_results.append(runs.parse_result_row(file, file_id, at))
+        self._parse_results.append(parse_results.row_of(file, file_id, at))
 
     def sites(self, symbol: FoundSymbol, symbol_id: int, renamed: Renamed) -> None:
         """The uses in a symbol's body, and the names that they may mean."""

@@ -13,7 +13,7 @@ from typing import Protocol, TypeVar
 from msgspec import Struct, field
 
 from enrichd_tracker.enrichment import FailureRecord
-from enrichd_tracker.jobs import Job, JobResult
+from enrichd_tracker.jobs import JobResult
 from enrichd_tracker.model import (
     Canary,
     Failure,
@@ -30,6 +30,7 @@ from enrichd_tracker.model import (
     Work,
     Workspace,
 )
+from enrichd_tracker.store.port_runs import RunsReader
 
 T = TypeVar("T")
 
@@ -209,6 +210,11 @@ class Difference(Struct, frozen=True):
 class Reader(Protocol):
     """Read-only questions; see the SQLite reader for what each gives."""
 
+    @property
+    def runs(self) -> RunsReader:
+        """Jobs, how files parsed, what went wrong."""
+        ...
+
     def workspaces(self) -> list[Workspace]: ...
     def indexed_at(self, workspace_id: int) -> float | None: ...
     def files(self, workspace_id: int) -> dict[str, KnownFile]: ...
@@ -254,13 +260,6 @@ class Reader(Protocol):
     def failure(self, symbol_id: int) -> FailureRecord | None: ...
     def counts(self, workspace_id: int) -> WorkspaceCounts: ...
     def orphans_by_language(self, workspace_id: int) -> dict[str, int]: ...
-    def jobs(self, workspace_id: int | None = None, limit: int = 10) -> list[Job]: ...
-    def job_counts(self) -> dict[str, int]: ...
-    def walk_problems(self, workspace_id: int) -> dict[str, str]:
-        """Path and message of what the last look at everything could not take in."""
-        ...
-
-    def error_counts(self, workspace_id: int | None = None) -> dict[str, int]: ...
     def verify(self) -> list[str]: ...
     def sample(self, places: Iterable[float]) -> list[Work]: ...
     def settled(self, symbol_ids: Iterable[int]) -> list[Work]: ...
@@ -302,7 +301,9 @@ class Store(Protocol):
         """
         ...
 
-    async def finish_run(self, workspace_id: int) -> None:
+    async def finish_run(
+        self, workspace_id: int, job_id: str | None = None, commit: str | None = None
+    ) -> None:
         """All files of a run are stored: from now on changes are changes."""
         ...
 

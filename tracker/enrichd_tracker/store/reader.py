@@ -13,7 +13,6 @@ from typing import Any
 import msgspec
 
 from enrichd_tracker.enrichment import FailureRecord
-from enrichd_tracker.jobs import Job
 from enrichd_tracker.model import (
     Canary,
     FileStat,
@@ -25,7 +24,7 @@ from enrichd_tracker.model import (
     Work,
     Workspace,
 )
-from enrichd_tracker.store import drift, failures, mentions, runs, verify
+from enrichd_tracker.store import drift, failures, mentions, parse_results, verify
 from enrichd_tracker.store.port import (
     Difference,
     FileDefinitions,
@@ -35,6 +34,7 @@ from enrichd_tracker.store.port import (
     WorkspaceCounts,
 )
 from enrichd_tracker.store.rows import EDGE, FILE, SYMBOL, edge_of, file_of, symbol_of
+from enrichd_tracker.store.runs_reader import SqliteRunsReader
 
 _positions = msgspec.msgpack.Decoder(list[tuple[int, int]])
 _canary = msgspec.msgpack.Decoder(Canary)
@@ -45,6 +45,7 @@ class SqliteReader:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
+        self.runs = SqliteRunsReader(connection)
 
     def close(self) -> None:
         """Close the connection."""
@@ -337,7 +338,7 @@ class SqliteReader:
             edges={k: n for k, n in sorted(tally.items()) if ":" not in k and n}
             | ({"contains": contained} if contained else {}),
             outcomes={kind: tally.get(f"outcome:{kind}", 0) for kind in ("edges", "none", "error")},
-            parse=runs.count_parse_results(self._connection, workspace_id),
+            parse=parse_results.count(self._connection, workspace_id),
             indexed_at=self._connection.execute(
                 "SELECT indexed_at FROM workspace WHERE id = ?", (workspace_id,)
             ).fetchone()[0],
@@ -354,18 +355,6 @@ class SqliteReader:
         for record in self.failures(workspace_id, skipped=False):
             counts[record.lane.language] = counts.get(record.lane.language, 0) + 1
         return counts
-
-    def jobs(self, workspace_id: int | None = None, limit: int = 10) -> list[Job]:
-        return runs.recent_jobs(self._connection, workspace_id, limit)
-
-    def job_counts(self) -> dict[str, int]:
-        return dict(runs.count_jobs(self._connection))
-
-    def walk_problems(self, workspace_id: int) -> dict[str, str]:
-        return runs.walk_problems(self._connection, workspace_id)
-
-    def error_counts(self, workspace_id: int | None = None) -> dict[str, int]:
-        return dict(runs.count_errors(self._connection, workspace_id))
 
     def verify(self) -> list[str]:
         """What is not as it must be, one line each; empty when all is well."""

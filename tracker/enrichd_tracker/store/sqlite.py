@@ -26,8 +26,9 @@ from enrichd_tracker.store import (
     drift,
     edges,
     graph,
+    indexing_errors,
+    jobs,
     orphans,
-    runs,
     workspaces,
 )
 from enrichd_tracker.store.connection import (
@@ -134,7 +135,7 @@ class SqliteStore:
 
         def write(connection: sqlite3.Connection) -> T:
             for job_id, end in self._ends.items():
-                runs.end_job(connection, job_id, *end)
+                jobs.end_job(connection, job_id, *end)
             return function(connection, *args, **kwargs)
 
         written = transaction(connection, write)
@@ -175,8 +176,11 @@ class SqliteStore:
             graph.store_files, workspace_id, files, removed, self._clock.time(), renamed=renamed
         )
 
-    async def finish_run(self, workspace_id: int) -> None:
-        await self._write(workspaces.finish_run, workspace_id, self._clock.time())
+    async def finish_run(
+        self, workspace_id: int, job_id: str | None = None, commit: str | None = None
+    ) -> None:
+        at = self._clock.time()
+        await self._write(workspaces.finish_run, workspace_id, at, job_id=job_id, commit=commit)
 
     async def claim(self, lane: Lane, limit: int, *, owner: str, lease_s: float) -> list[Work]:
         del owner  # this process is the only one
@@ -258,7 +262,7 @@ class SqliteStore:
     async def begin_job(self, job_id: str, workspace_id: int, kind: str, *, owner: str) -> None:
         now = self._clock.time()
         await self._write(
-            runs.begin_job,
+            jobs.begin_job,
             job_id,
             workspace_id,
             kind,
@@ -272,7 +276,7 @@ class SqliteStore:
     ) -> None:
         now = self._clock.time()
         await self._write(
-            runs.report_stage,
+            jobs.report_stage,
             job_id,
             stage,
             processed=processed,
@@ -292,18 +296,20 @@ class SqliteStore:
         await self._noted("end_job", self._writer.run(end))
 
     async def end_interrupted_jobs(self, owner: str) -> list[str]:
-        return await self._write(runs.end_interrupted_jobs, owner, self._clock.time())
+        return await self._write(jobs.end_interrupted_jobs, owner, self._clock.time())
 
     async def log_error(
         self, workspace_id: int, path: str, language: str, failure: Failure
     ) -> None:
-        await self._write(runs.log_error, workspace_id, path, language, failure, self._clock.time())
+        await self._write(
+            indexing_errors.log, workspace_id, path, language, failure, self._clock.time()
+        )
 
     async def note_walk_problems(
         self, workspace_id: int, problems: list[tuple[str, Failure]], gone: list[str]
     ) -> None:
         at = self._clock.time()
-        await self._write(runs.note_walk_problems, workspace_id, problems, gone, at)
+        await self._write(indexing_errors.note_walk_problems, workspace_id, problems, gone, at)
 
     async def replace(self, outcomes: list[Outcome], *, recount: bool) -> bool:
         return await self._write(drift.replace, outcomes, self._clock.time(), recount=recount)

@@ -5,11 +5,23 @@ from __future__ import annotations
 import sqlite3
 
 from enrichd_tracker.model import Lane
-from enrichd_tracker.store import edges, orphans
+from enrichd_tracker.store import edges, orphans, parse_results
 
 
-def finish_run(connection: sqlite3.Connection, workspace_id: int, at: float) -> None:
-    """The run went through: from now on changes are changes of something known."""
+def finish_run(
+    connection: sqlite3.Connection,
+    workspace_id: int,
+    at: float,
+    *,
+    job_id: str | None,
+    commit: str | None,
+) -> None:
+    """The run went through: from now on changes are changes of something known.
+
+    How the files stand after a job, at a commit of the repository, is remembered.
+    """
+    if job_id is not None:
+        parse_results.remember(connection, workspace_id, job_id, commit, at)
     edges.drop_unused_externals(connection, workspace_id)
     connection.execute("UPDATE workspace SET indexed_at = ? WHERE id = ?", (at, workspace_id))
 

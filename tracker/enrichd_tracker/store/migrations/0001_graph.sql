@@ -203,6 +203,19 @@ CREATE TABLE job_stage (
     PRIMARY KEY (job_id, stage)
 ) STRICT, WITHOUT ROWID;
 
+-- How the files of a workspace stood after each run.
+CREATE TABLE parse_history (
+    job_id       TEXT PRIMARY KEY REFERENCES job ON DELETE CASCADE,
+    workspace_id INTEGER NOT NULL REFERENCES workspace,
+    at           REAL NOT NULL,
+    commit_id    TEXT,  -- of the repository, where there is one
+    ok           INTEGER NOT NULL,
+    partial      INTEGER NOT NULL,
+    error        INTEGER NOT NULL,
+    unsupported  INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX parse_history_at ON parse_history (workspace_id, at);
+
 CREATE TABLE indexing_error (
     id           INTEGER PRIMARY KEY,
     workspace_id INTEGER NOT NULL REFERENCES workspace,

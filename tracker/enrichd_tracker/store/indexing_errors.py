@@ -1,0 +1,147 @@
+"""What went wrong while indexing: each error once, counted, open until it is over."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from typing import Any
+
+from enrichd_tracker.indexing_errors import (
+    MAX_MESSAGE_CHARS,
+    MAX_TRACEBACK_CHARS,
+    fingerprint,
+    kept,
+)
+from enrichd_tracker.model import Failure, Stage
+from enrichd_tracker.store.port_runs import ErrorCount, ErrorQuery, StoredError
+
+
+def log(
+    connection: sqlite3.Connection,
+    workspace_id: int,
+    path: str,
+    language: str,
+    failure: Failure,
+    at: float,
+) -> None:
+    """Record what went wrong with a file; the same again is counted, not added."""
+    connection.execute(
+        """INSERT INTO indexing_error (workspace_id, path, error_type, stage, language, message,
+               traceback, recoverable, status, fingerprint, count, first_seen, last_seen)
+           VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'open', ?, 1, ?, ?)
+           ON CONFLICT (workspace_id, fingerprint) DO UPDATE SET count = count + 1,
+               last_seen = excluded.last_seen, traceback = excluded.traceback,
+               status = iif(status = 'ignored', 'ignored', 'open')""",
+        (
+            workspace_id,
+            path,
+            failure.type,
+            failure.stage,
+            language,
+            kept(failure.message, MAX_MESSAGE_CHARS),
+            kept(failure.traceback, MAX_TRACEBACK_CHARS),
+            failure.recoverable,
+            fingerprint(path, failure),
+            at,
+            at,
+        ),
+    )
+
+
+def resolve(connection: sqlite3.Connection, workspace_id: int, path: str) -> None:
+    """The file is fine now, or gone."""
+    connection.execute(
+        """UPDATE indexing_error SET status = 'resolved'
+           WHERE workspace_id = ? AND path = ? AND status = 'open'""",
+        (workspace_id, path),
+    )
+
+
+def open_paths(connection: sqlite3.Connection, workspace_id: int) -> set[str]:
+    """The files that open errors are about."""
+    rows = connection.execute(
+        "SELECT path FROM indexing_error WHERE workspace_id = ? AND status = 'open'",
+        (workspace_id,),
+    )
+    return {row[0] for row in rows}
+
+
+def walk_problems(connection: sqlite3.Connection, workspace_id: int) -> dict[str, str]:
+    """Path and message of what the last look at everything could not take in."""
+    rows = connection.execute(
+        """SELECT path, message FROM indexing_error
+           WHERE workspace_id = ? AND status = 'open' AND stage = ?""",
+        (workspace_id, Stage.ANALYZING),
+    )
+    return dict(rows.fetchall())
+
+
+def note_walk_problems(
+    connection: sqlite3.Connection,
+    workspace_id: int,
+    problems: Iterable[tuple[str, Failure]],
+    gone: Iterable[str],
+    at: float,
+) -> None:
+    """Record what could not be taken in, and that the rest of it can be, or is gone."""
+    for path in gone:
+        resolve(connection, workspace_id, path)
+    for path, failure in problems:
+        resolve(connection, workspace_id, path)
+        log(connection, workspace_id, path, "", failure, at)
+
+
+def count(connection: sqlite3.Connection, workspace_id: int | None) -> dict[str, int]:
+    """Open errors by type."""
+    return dict(
+        connection.execute(
+            """SELECT error_type, count(*) FROM indexing_error
+               WHERE status = 'open' AND workspace_id = coalesce(?, workspace_id)
+               GROUP BY error_type""",
+            (workspace_id,),
+        ).fetchall()
+    )
+
+
+def find(
+    connection: sqlite3.Connection, wanted: ErrorQuery, limit: int, offset: int
+) -> list[StoredError]:
+    """Those last seen first."""
+    condition, values = _condition(wanted)
+    rows = connection.execute(
+        f"""SELECT indexing_error.id, workspace.name, path, error_type, stage, language, message,
+                traceback, recoverable, status, count, first_seen, last_seen
+            FROM indexing_error JOIN workspace ON workspace.id = workspace_id
+            WHERE {condition} ORDER BY last_seen DESC, indexing_error.id DESC LIMIT ? OFFSET ?""",
+        (*values, limit, offset),
+    )
+    return [_error(row) for row in rows]
+
+
+def _error(row: tuple[Any, ...]) -> StoredError:
+    values = (*row[:8], bool(row[8]), *row[9:])
+    return StoredError(*values)
+
+
+def summary(connection: sqlite3.Connection, wanted: ErrorQuery) -> list[ErrorCount]:
+    """How many of each type."""
+    condition, values = _condition(wanted)
+    rows = connection.execute(
+        f"""SELECT error_type, count(*), count(DISTINCT workspace_id || '/' || path), sum(count)
+            FROM indexing_error WHERE {condition} GROUP BY error_type ORDER BY error_type""",
+        values,
+    )
+    return [ErrorCount(*row) for row in rows]
+
+
+def _condition(wanted: ErrorQuery) -> tuple[str, list[object]]:
+    values = {
+        "workspace_id = ?": wanted.workspace_id,
+        "error_type = ?": wanted.error_type,
+        "language = ?": wanted.language,
+        "path GLOB ?": wanted.path,
+        "status = ?": wanted.status,
+        "last_seen >= ?": wanted.since,
+    }
+    given = {text: value for text, value in values.items() if value is not None}
+    return " AND ".join(given) or "1", list(given.values())

@@ -1,0 +1,94 @@
+"""How each file parsed, and how that went from run to run."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+
+from enrichd_tracker.indexing_errors import MAX_MESSAGE_CHARS, kept
+from enrichd_tracker.model import ParsedFile, ParseStatus
+from enrichd_tracker.store.port_runs import ParseCount, ParseRun, StoredParseResult
+
+
+def row_of(file: ParsedFile, file_id: int, at: float) -> tuple[object, ...]:
+    """A row of the table, column by column."""
+    return (
+        file_id,
+        file.status,
+        json.dumps(file.error_lines) if file.error_lines else "[]",
+        file.error_count,
+        file.lost_bytes,
+        kept(file.failure.message, MAX_MESSAGE_CHARS) if file.failure else "",
+        at,
+    )
+
+
+def count(connection: sqlite3.Connection, workspace_id: int) -> dict[str, int]:
+    """Files by how they parsed; every status is there."""
+    rows = connection.execute(
+        """SELECT status, count(*) FROM parse_result JOIN file ON file.id = parse_result.file_id
+           WHERE file.workspace_id = ? GROUP BY status""",
+        (workspace_id,),
+    )
+    return dict.fromkeys(map(str, ParseStatus), 0) | dict(rows.fetchall())
+
+
+def find(
+    connection: sqlite3.Connection,
+    workspace_id: int,
+    *,
+    status: str | None,
+    language: str | None,
+    path: str | None,
+    limit: int,
+    offset: int,
+) -> list[StoredParseResult]:
+    """The files in order of their paths; ``path`` is a glob."""
+    rows = connection.execute(
+        """SELECT path, language, status, error_lines, error_count, lost_bytes, size, message,
+               parsed_at
+           FROM file JOIN parse_result ON parse_result.file_id = file.id
+           WHERE workspace_id = ? AND (? IS NULL OR status = ?) AND (? IS NULL OR language = ?)
+               AND (? IS NULL OR path GLOB ?)
+           ORDER BY path LIMIT ? OFFSET ?""",
+        (workspace_id, status, status, language, language, path, path, limit, offset),
+    )
+    return [
+        StoredParseResult(name, spoken, how, json.loads(lines), *more)
+        for name, spoken, how, lines, *more in rows
+    ]
+
+
+def by_language(connection: sqlite3.Connection, workspace_id: int) -> list[ParseCount]:
+    """Files by how they parsed, for each language."""
+    rows = connection.execute(
+        """SELECT language, count(*) FILTER (WHERE status = 'ok'),
+               count(*) FILTER (WHERE status = 'partial'),
+               count(*) FILTER (WHERE status = 'error'),
+               count(*) FILTER (WHERE status = 'unsupported'), sum(size), sum(lost_bytes)
+           FROM file JOIN parse_result ON parse_result.file_id = file.id
+           WHERE workspace_id = ? GROUP BY language ORDER BY language""",
+        (workspace_id,),
+    )
+    return [ParseCount(*row) for row in rows]
+
+
+def remember(
+    connection: sqlite3.Connection, workspace_id: int, job_id: str, commit: str | None, at: float
+) -> None:
+    """Keep how the files stand after a run."""
+    counts = count(connection, workspace_id)
+    connection.execute(
+        "INSERT OR REPLACE INTO parse_history VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (job_id, workspace_id, at, commit, *(counts[str(each)] for each in ParseStatus)),
+    )
+
+
+def history(connection: sqlite3.Connection, workspace_id: int, limit: int) -> list[ParseRun]:
+    """How the files stood after the last runs, the newest first."""
+    rows = connection.execute(
+        """SELECT job_id, at, commit_id, ok, partial, error, unsupported FROM parse_history
+           WHERE workspace_id = ? ORDER BY at DESC LIMIT ?""",
+        (workspace_id, limit),
+    )
+    return [ParseRun(*row) for row in rows]
