@@ -17,6 +17,7 @@ from enrichd.query.edges import callees, callers, references
 from enrichd.query.explain import ExplainAnswer, explain
 from enrichd.query.select import Selected, select
 from enrichd.query.symbols import symbols
+from enrichd.query.types import implementations, subtypes, supertypes
 from enrichd_tracker.errors import StoreUnavailable
 from enrichd_tracker.store.port import Reader
 
@@ -65,6 +66,9 @@ class GraphRoutes:
             web.get("/api/v1/graph/callers", self._about(callers)),
             web.get("/api/v1/graph/callees", self._about(callees)),
             web.get("/api/v1/graph/references", self._about(references)),
+            web.get("/api/v1/graph/supertypes", self._about(supertypes)),
+            web.get("/api/v1/graph/subtypes", self._about(subtypes)),
+            web.get("/api/v1/graph/implementations", self._about(implementations)),
             web.get("/api/v1/graph/explain", self._about(self._explain)),
         )
 

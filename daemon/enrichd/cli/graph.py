@@ -1,4 +1,4 @@
-"""`symbols`, `callers`, `callees`, `references`: asking the graph, always read-only."""
+"""`symbols`, `callers`, `supertypes` and their like: asking the graph, always read-only."""
 
 from __future__ import annotations
 
@@ -114,14 +114,64 @@ def references(invocation: Invocation, symbol: str) -> None:
     _ask(invocation, symbol, "references", "reference")
 
 
-def _ask(invocation: Invocation, text: str, question: str, noun: str) -> None:
-    from enrichd.query import edges  # noqa: PLC0415
+@click.command
+@click.argument("symbol", metavar="S")
+@click.option("--all", "indirect", is_flag=True, help="Theirs as well, up to the last.")
+@reading_options
+@click.pass_obj
+def supertypes(invocation: Invocation, symbol: str, indirect: bool) -> None:
+    """The bases of a type, or what a member overrides.
+
+    \b
+    Examples:
+      enrichd supertypes Flask
+      enrichd supertypes Flask --all
+      enrichd supertypes JSONProvider.dumps --json
+    """
+    _ask(invocation, symbol, "supertypes", "supertype", indirect=indirect)
+
+
+@click.command
+@click.argument("symbol", metavar="S")
+@click.option("--all", "indirect", is_flag=True, help="Theirs as well, down to the last.")
+@reading_options
+@click.pass_obj
+def subtypes(invocation: Invocation, symbol: str, indirect: bool) -> None:
+    """The types that have S as a base, or the members that override it.
+
+    \b
+    Examples:
+      enrichd subtypes Scaffold
+      enrichd subtypes Scaffold --all --json
+    """
+    _ask(invocation, symbol, "subtypes", "subtype", indirect=indirect)
+
+
+@click.command
+@click.argument("symbol", metavar="S")
+@reading_options
+@click.pass_obj
+def implementations(invocation: Invocation, symbol: str) -> None:
+    """Everything that can stand in the place of S.
+
+    All types below a type, directly or not; all members that override a member.
+
+    \b
+    Examples:
+      enrichd implementations SessionInterface
+      enrichd implementations SessionInterface.open_session
+    """
+    _ask(invocation, symbol, "implementations", "implementation")
+
+
+def _ask(invocation: Invocation, text: str, question: str, noun: str, **how: bool) -> None:
+    from enrichd.query import edges, types  # noqa: PLC0415
     from enrichd.query.completeness import Level  # noqa: PLC0415
     from enrichd.query.select import select  # noqa: PLC0415
     from enrichd_tracker.store.reading import reading  # noqa: PLC0415
 
     now = invocation.now
-    ask: Callable[..., EdgeAnswer] = getattr(edges, question)
+    ask: Callable[..., EdgeAnswer] = getattr(edges, question, None) or getattr(types, question)
     with reading(invocation.database) as reader:
         selected = select(reader, text, workspace=invocation.workspace, folder=Path.cwd())
         answer = ask(
@@ -130,6 +180,7 @@ def _ask(invocation: Invocation, text: str, question: str, noun: str) -> None:
             now=now,
             advice=invocation.advice,
             unindexed=invocation.unindexed(reader),
+            **how,
         )
     if answer.completeness.level is not Level.COMPLETE:
         invocation.ask_daemon_too(question, selected.first, selected.workspace.name)
@@ -155,6 +206,6 @@ def _row(edge: EdgeView) -> list[str]:
     other = edge.symbol.qualified_name
     if edge.symbol.external:
         other += f" ({edge.symbol.package})"
-    more = [edge.relation] if edge.relation == "instantiates" else []
+    more = [edge.relation] if edge.relation in {"instantiates", "overrides"} else []
     more += ["in a part that did not parse"] if edge.unparsed else []
     return [f"{edge.file}:{edge.line}:{edge.column}", edge.symbol.kind, other, ", ".join(more)]

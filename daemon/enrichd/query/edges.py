@@ -34,7 +34,7 @@ class EdgeAnswer(Struct, frozen=True):
 
     schema_version: int
     question: str
-    """``callers``, ``callees`` or ``references``."""
+    """The name of the command that asks it."""
     symbols: list[SymbolView]
     """Whom it was asked about: one symbol, or same-named siblings of one scope."""
     count: int
@@ -82,7 +82,7 @@ def callees(
     """What its own body calls, also outside the workspace: no other file can change that."""
     del unindexed
     found = reader.edges_from(selected.ids, _CALLS)
-    return _answer(
+    return answer_of(
         reader,
         "callees",
         selected,
@@ -114,12 +114,12 @@ def _inward(
     )
     notes = _inward_notes(selected.first, reader) if question == "callers" else ()
     notes = [*notes, *_unresolved_note(reader, selected)]
-    return _answer(
+    return answer_of(
         reader, question, selected, [(edge, edge.source) for edge in found], whole, notes
     )
 
 
-def _answer(
+def answer_of(
     reader: Reader,
     question: str,
     selected: Selected,
@@ -127,6 +127,7 @@ def _answer(
     whole: Completeness,
     notes: list[str],
 ) -> EdgeAnswer:
+    """The answer to a question: each edge with the symbol at its other end."""
     views = Views.of(reader)
     edges = sorted((views.edge(edge, other) for edge, other in found), key=_order)
     counts = Counter(edge.relation for edge in edges)
