@@ -340,6 +340,8 @@ class Indexing:
 
     def _count(self, result: RunResult) -> None:
         self._metrics.jobs.labels(result.status).inc()
+        for stage, seconds in result.stage_seconds.items():
+            self._metrics.stage_duration.labels(stage).observe(seconds)
         if result.status is JobStatus.COMPLETED and not (result.created or result.changed):
             self._metrics.jobs_zero_files.inc()
         for kind, n in result.errors.items():

@@ -17,6 +17,7 @@ from prometheus_client import (
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 _REQUEST_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 30)
+_STAGE_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 _TICK_BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1)
 
 
@@ -78,6 +79,16 @@ class Metrics:
             "jobs_completed_zero_files", "Jobs that completed without a file to index."
         )
         self.indexing_errors = counter("indexing_errors", "Errors while indexing.", "type")
+        self.stage_duration = Histogram(
+            "enrichd_stage_duration_seconds",
+            "Time that the stages of jobs took.",
+            ("stage",),
+            registry=registry,
+            buckets=_STAGE_BUCKETS,
+        )
+        self.parse_clean_ratio = gauge(
+            "parse_clean_ratio", "The share of files that parsed cleanly, of those that could."
+        )
         self.parse_files = gauge("parse_files", "Files by how well they parsed.", "status")
         self.pending_changes = gauge(
             "pending_changes", "Files that were touched and are not indexed as they are now."

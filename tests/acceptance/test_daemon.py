@@ -165,6 +165,8 @@ def assert_metrics_are_true(text: str, status: Any) -> None:
     assert values["enrichd_symbols"] == workspace["symbols"]
     assert values["enrichd_orphans"] == 0
     assert values['enrichd_parse_files{status="ok"}'] == workspace["files"]
+    assert values["enrichd_parse_clean_ratio"] == 1
+    assert values['enrichd_stage_duration_seconds_count{stage="parsing"}'] == 1
     assert values['enrichd_jobs_total{status="completed"}'] == 1
     assert values['enrichd_lsp_server_state{server="ty",state="ready"}'] == 1
     for outcome, number in workspace["outcomes"].items():

@@ -148,8 +148,11 @@ class Monitor:
         metrics.orphans.set(sum(each.orphans for each in counts))
         metrics.backing_off.set(sum(each.backing_off for each in counts))
         metrics.skipped.set(sum(each.skipped for each in counts))
-        for status in ParseStatus:
-            metrics.parse_files.labels(status).set(sum(each.parse[status] for each in counts))
+        files = {each: sum(one.parse[each] for one in counts) for each in ParseStatus}
+        for status, number in files.items():
+            metrics.parse_files.labels(status).set(number)
+        parsable = sum(files.values()) - files[ParseStatus.UNSUPPORTED]
+        metrics.parse_clean_ratio.set(files[ParseStatus.OK] / parsable if parsable else 1.0)
 
 
 def _all_counts(reader: Reader) -> list[WorkspaceCounts]:

@@ -59,6 +59,7 @@ class RunResult(Struct):
     symbols: int = 0
     status: JobStatus = JobStatus.COMPLETED
     errors: dict[str, int] = field(default_factory=dict)
+    stage_seconds: dict[str, float] = field(default_factory=dict)
     """Errors by type."""
     languages: dict[str, int] = field(default_factory=dict)
     forgotten: list[int] = field(default_factory=list)
@@ -99,6 +100,7 @@ class IndexRun:
         self.result = RunResult()
         """What the run has come to so far."""
         self._reported_at = 0.0
+        self._stage: tuple[Stage | None, float] = (None, 0.0)
 
     async def run(
         self, paths: Collection[str] | None = None, tree: Tree | None = None
@@ -197,6 +199,7 @@ class IndexRun:
             result.error = f"{type(error).__name__}: {error}"
             raise
         finally:
+            self._time_stage(None, self._clock.monotonic())
             end = conclude(
                 JobResult(
                     status=status,
@@ -266,10 +269,20 @@ class IndexRun:
                 lines = ", ".join(map(str, file.error_lines))
                 self.result.problems.append(f"{file.path}: did not parse whole, see line {lines}")
 
+    def _time_stage(self, stage: Stage | None, now: float) -> None:
+        """Note how long the stage before took; None: it was the last one."""
+        before, began = self._stage
+        if stage is before:
+            return
+        if before is not None:
+            self.result.stage_seconds[before] = now - began
+        self._stage = stage, now
+
     async def _report(
         self, stage: Stage, done: int, total: int, current: str = "", *, force: bool = False
     ) -> None:
         now = self._clock.monotonic()
+        self._time_stage(stage, now)
         if not force and now - self._reported_at < _REPORT_EVERY_S:
             return
         self._reported_at = now

@@ -37,6 +37,8 @@ PROMISED = {
     "enrichd_jobs_completed_zero_files_total": ("counter", ()),
     "enrichd_indexing_errors_total": ("counter", ("type",)),
     "enrichd_parse_files": ("gauge", ("status",)),
+    "enrichd_parse_clean_ratio": ("gauge", ()),
+    "enrichd_stage_duration_seconds": ("histogram", ("stage",)),
     "enrichd_pending_changes": ("gauge", ()),
     "enrichd_freshness_lag_seconds": ("gauge", ()),
 }
