@@ -344,6 +344,9 @@ QUIET: dict[str, Case] = {
         {"t.py": f'"""One."""\n{TWO}', "u.py": _KEPT}, {"t.py": f'"""Two."""\n{TWO}'}
     ),
     "lines are put above": case({"t.py": TWO, "u.py": _KEPT}, {"t.py": f"# one\n\n# two\n{TWO}"}),
+    "a comment is put above imports": case(
+        {"t.py": TWO, "u.py": _KEPT}, {"u.py": f"# one\n{_KEPT}"}, {"u.py": f"\n\n{_KEPT}"}
+    ),
     "a file is saved as it is": case({"t.py": TWO, "u.py": _KEPT}, {"t.py": TWO, "u.py": _KEPT}),
 }
 """Changes of text that no name hangs on: nothing is asked at all."""

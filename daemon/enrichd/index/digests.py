@@ -38,7 +38,7 @@ class Words:
             text = b"\0".join([*pieces, self._text[start:end]])
         if b"\n" in text:
             text = _GAPS.sub(b"\n", text)
-        return text.rstrip()
+        return text.lstrip(b"\n").rstrip()
 
 
 def digest_of(*pieces: bytes) -> bytes:

@@ -15,6 +15,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import BinaryIO
 
 import msgspec
@@ -50,7 +51,8 @@ def serve(parse: Callable[[ParseRequest], ParsedFile]) -> None:
     decoder = msgspec.msgpack.Decoder(list[ParseRequest])
     encoder = msgspec.msgpack.Encoder()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to end
-    os.nice(_NICENESS)
+    with suppress(OSError):  # a service may not be allowed to
+        os.nice(_NICENESS)
     gc.freeze()
     gc.disable()  # extraction makes no cycles, only many objects
     try:
