@@ -9,7 +9,8 @@ import pytest
 from tests.running import Place, end_all, write_tree
 
 TREE = {
-    "base.py": "import abc\n\n\nclass Base(abc.ABC):\n    def run(self): ...\n    def stop(self): ...\n",
+    "base.py": "import abc\n\n\n"
+    "class Base(abc.ABC):\n    def run(self): ...\n    def stop(self): ...\n",
     "mid.py": "from base import Base\n\n\nclass Mid(Base):\n    def run(self): ...\n",
     "leaf.py": "import mid\nimport base\n\n\n"
     "class Leaf(mid.Mid):\n    def run(self): ...\n\n\n"
@@ -52,7 +53,7 @@ def names(place: Place, *question: str) -> list[str]:
         (("implementations", "Base.run"), ["Leaf.run", "Mid.run"]),
         (("implementations", "Base.stop"), ["Other.stop"]),
     ],
-    ids=lambda each: " ".join(each),
+    ids=str,
 )
 def test_what_stands_above_and_below(
     place: Place, question: tuple[str, ...], expected: list[str]

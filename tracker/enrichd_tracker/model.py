@@ -207,6 +207,8 @@ class FoundSymbol(Struct, array_like=True, frozen=True, gc=False):
     overload: bool = False
     """A typing overload: a face of the implementation, not a definition of its own."""
     sites: list[Site] = []
+    implied: bool = False
+    """Used without being named: by the language, by a tool, by what it is decorated with."""
 
 
 class Canary(Struct, array_like=True, frozen=True, gc=False):

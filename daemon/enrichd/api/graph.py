@@ -18,6 +18,7 @@ from enrichd.query.explain import ExplainAnswer, explain
 from enrichd.query.select import Selected, select
 from enrichd.query.symbols import symbols
 from enrichd.query.types import implementations, subtypes, supertypes
+from enrichd.query.unused import unused
 from enrichd_tracker.errors import StoreUnavailable
 from enrichd_tracker.store.port import Reader
 
@@ -29,6 +30,16 @@ class SymbolQuery(Struct, frozen=True, forbid_unknown_fields=True):
     kind: Text | None = None
     path: Text | None = None
     workspace: Text | None = None
+    limit: Limit = 100
+
+
+class UnusedQuery(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where to look for what nothing points at."""
+
+    kind: Text | None = None
+    path: Text | None = None
+    workspace: Text | None = None
+    sure: bool = False
     limit: Limit = 100
 
 
@@ -69,6 +80,7 @@ class GraphRoutes:
             web.get("/api/v1/graph/supertypes", self._about(supertypes)),
             web.get("/api/v1/graph/subtypes", self._about(subtypes)),
             web.get("/api/v1/graph/implementations", self._about(implementations)),
+            web.get("/api/v1/graph/unused", self._unused),
             web.get("/api/v1/graph/explain", self._about(self._explain)),
         )
 
@@ -84,6 +96,24 @@ class GraphRoutes:
                 path=wanted.path,
                 workspace=wanted.workspace,
                 limit=wanted.limit,
+                unindexed=unindexed,
+            )
+        )
+        return answer(found)
+
+    async def _unused(self, request: web.Request) -> web.Response:
+        wanted = from_query(request, UnusedQuery)
+        now, unindexed = self._daemon.clock.time(), self._daemon.unindexed()
+        found = await self._daemon.store.read(
+            lambda reader: unused(
+                reader,
+                now=now,
+                workspace=wanted.workspace,
+                kind=wanted.kind,
+                path=wanted.path,
+                sure=wanted.sure,
+                limit=wanted.limit,
+                advice=self._daemon.advice,
                 unindexed=unindexed,
             )
         )

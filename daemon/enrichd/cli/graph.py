@@ -164,6 +164,58 @@ def implementations(invocation: Invocation, symbol: str) -> None:
     _ask(invocation, symbol, "implementations", "implementation")
 
 
+@click.command
+@click.option("--kind", metavar="K", help="Only this kind: function, method, class, ...")
+@click.option("--path", metavar="P", help="Only files under this folder or matching this glob.")
+@click.option("--sure", is_flag=True, help="Only where no use is left open that may mean it.")
+@click.option("--limit", metavar="N", default=100, show_default=True, type=click.IntRange(1))
+@reading_options
+@click.pass_obj
+def unused(
+    invocation: Invocation, kind: str | None, path: str | None, sure: bool, limit: int
+) -> None:
+    """Definitions that nothing points at.
+
+    Left out is what is used without being named: operators, tests, main, what a decorator may hand
+    to somebody, members of classes with a base outside the workspace. What other repositories use
+    can't be known. An "open" use is one of a name like it that led nowhere.
+
+    \b
+    Examples:
+      enrichd unused
+      enrichd unused --kind function --path src --sure
+      enrichd unused --json
+    """
+    from enrichd.query import unused as query  # noqa: PLC0415
+    from enrichd_tracker.store.reading import reading  # noqa: PLC0415
+
+    now = invocation.now
+    with reading(invocation.database) as reader:
+        answer = query.unused(
+            reader,
+            now=now,
+            workspace=invocation.workspace,
+            kind=kind,
+            path=path,
+            sure=sure,
+            limit=limit,
+            advice=invocation.advice,
+            unindexed=invocation.unindexed(reader),
+        )
+    if invocation.as_json:
+        print_json(answer)
+        return
+    click.echo(headline(answer.count, "unused symbol", answer.completeness, now))
+    rows = [
+        [*symbol_rows([each.symbol])[0], f"{each.unresolved:,} open" if each.unresolved else ""]
+        for each in answer.symbols
+    ]
+    if rows:
+        click.echo(table(rows))
+    if answer.more:
+        invocation.tell(f"there are more than {limit}: --limit N shows them")
+
+
 def _ask(invocation: Invocation, text: str, question: str, noun: str, **how: bool) -> None:
     from enrichd.query import edges, types  # noqa: PLC0415
     from enrichd.query.completeness import Level  # noqa: PLC0415

@@ -32,6 +32,7 @@ COMMANDS = {
     "supertypes": "enrichd.cli.graph",
     "subtypes": "enrichd.cli.graph",
     "implementations": "enrichd.cli.graph",
+    "unused": "enrichd.cli.graph",
     "explain": "enrichd.cli.explain",
     "failures": "enrichd.cli.failures",
     "retry": "enrichd.cli.failures",

@@ -130,6 +130,15 @@ class Faces:
         places = (draft.name_start, *draft.places)
         return [self._statement_text(self._statements, place) for place in places]
 
+    def is_implied(self, draft: Draft) -> bool:
+        """Whether a definition is used without being named."""
+        if self._language.is_implicit(draft.name) or self._language.is_entry(draft.name):
+            return True
+        start = self._heading(draft)[0]
+        return start < draft.start and self._language.registers(
+            self._words.between(start, draft.start)
+        )
+
     def _add(self, name: str, offset: int, *binding: bytes, type_: bytes = b"") -> None:
         self._parts.setdefault(name, []).append((offset, b"\0".join(binding), type_))
 

@@ -58,6 +58,7 @@ def found_symbols(
                 [position(starts, place) for place in draft.places],
                 draft.overload,
                 draft.sites,
+                draft.parent is not None and faces.is_implied(draft),
             )
         )
     return symbols

@@ -24,12 +24,12 @@ from enrichd.query.answers import (
     no_advice,
 )
 from enrichd.query.disk import Drift, drifted
+from enrichd.query.lanes import Lanes, language_title
 from enrichd.query.select import Selected
 from enrichd_tracker.enrichment import FailureRecord
 from enrichd_tracker.model import (
     NEEDED_OPERATIONS,
     Lane,
-    Operation,
     ParseStatus,
     Relation,
     Workspace,
@@ -118,10 +118,10 @@ def of_outward(
 ) -> Completeness:
     """Of what the symbols' own bodies say: callees, supertypes."""
     findings = _Findings(now)
-    lanes = _Lanes(reader, advice)
+    lanes = Lanes(reader, advice)
     for symbol in selected.symbols:
         if symbol.pending or symbol.kind in _BODIES:
-            lanes.judge_offer(Lane(symbol.workspace_id, symbol.language), findings)
+            _judge_offer(lanes, Lane(symbol.workspace_id, symbol.language), findings)
         if symbol.path is None:
             findings.add(Level.UNKNOWN, "it lies outside the workspace: its body was not read")
             continue
@@ -152,7 +152,7 @@ def of_inward(
     hang on other names than the symbol's own.
     """
     findings = _Findings(now)
-    lanes = _Lanes(reader, advice)
+    lanes = Lanes(reader, advice)
     workspace = selected.workspace
     names = {symbol.name for symbol in selected.symbols}
     if Relation.OVERRIDES in relations:
@@ -166,7 +166,7 @@ def of_inward(
         elif lanes.has_nothing(Lane(symbol.workspace_id, symbol.language)):
             findings.add(Level.UNKNOWN, lanes.missing(symbol.language))
     for language in reader.languages(workspace.id):
-        lanes.judge_offer(Lane(workspace.id, language), findings)
+        _judge_offer(lanes, Lane(workspace.id, language), findings)
     _judge_mentions(reader, reader.unsettled_mentions(names, workspace.id), lanes, findings)
     _judge_run(reader, workspace, findings)
     _judge_parsing(reader, workspace, findings)
@@ -200,48 +200,58 @@ def of_symbols(
     return findings.conclude()
 
 
+def of_everything(
+    reader: Reader,
+    workspaces: Iterable[Workspace],
+    *,
+    now: float,
+    advice: Advice = no_advice,
+    unindexed: UnindexedOf = all_indexed,
+) -> Completeness:
+    """Of what hangs on every body of the workspaces: that nothing points somewhere."""
+    findings = _Findings(now)
+    lanes = Lanes(reader, advice)
+    for workspace in workspaces:
+        for language, number in sorted(reader.orphans_by_language(workspace.id).items()):
+            findings.pending += number
+            lane = Lane(workspace.id, language)
+            if lanes.is_proved(lane):
+                findings.add(
+                    Level.PARTIAL,
+                    f"{counted(number, 'symbol')} of {workspace.name} not yet enriched",
+                )
+            else:
+                findings.add(Level.UNKNOWN, lanes.missing(language))
+        skipped = reader.counts(workspace.id).skipped
+        if skipped:
+            findings.failed += skipped
+            findings.add(Level.PARTIAL, f"{counted(skipped, 'symbol')} of {workspace.name} failed")
+        _judge_run(reader, workspace, findings)
+        _judge_parsing(reader, workspace, findings)
+        _judge_disk(reader, workspace, findings)
+        _judge_unindexed(workspace, unindexed, findings)
+        for server in reader.requirements():
+            if server.lane.workspace_id == workspace.id and server.version:
+                indexed_at = reader.indexed_at(workspace.id) or now
+                findings.rests_on(indexed_at, server.server, server.version)
+    return findings.conclude()
+
+
 # The reasons
 
 
-class _Lanes:
-    """Which languages have a server that has proved itself."""
-
-    def __init__(self, reader: Reader, advice: Advice) -> None:
-        self._reader = reader
-        self._advice = advice
-        self._servers = {each.lane: each for each in reader.requirements()}
-        self._orphans: dict[int, dict[str, int]] = {}
-
-    def is_proved(self, lane: Lane) -> bool:
-        server = self._servers.get(lane)
-        return server is not None and bool(server.version)
-
-    def has_nothing(self, lane: Lane) -> bool:
-        """No server has ever answered for the language, and there was something to ask."""
-        if self.is_proved(lane):
-            return False
-        if lane.workspace_id not in self._orphans:
-            self._orphans[lane.workspace_id] = self._reader.orphans_by_language(lane.workspace_id)
-        return bool(self._orphans[lane.workspace_id].get(lane.language))
-
-    def judge_offer(self, lane: Lane, findings: _Findings) -> None:
-        """What a server does not offer is required of nobody, and known of nobody either."""
-        server = self._servers.get(lane)
-        if server is not None and not server.operations & Operation.DEFINITION.bit:
-            findings.add(
-                Level.UNKNOWN,
-                f"{server.server} is not asked for definitions: uses in "
-                f"{language_title(lane.language)} are not known",
-            )
-
-    def missing(self, language: str) -> str:
-        """``no server for Go``, and what can be done about it."""
-        advice = self._advice(language)
-        return f"no server for {language_title(language)}" + (f" ({advice})" if advice else "")
+def _judge_offer(lanes: Lanes, lane: Lane, findings: _Findings) -> None:
+    """What a server does not offer is required of nobody, and known of nobody either."""
+    if server := lanes.offers_nothing(lane):
+        findings.add(
+            Level.UNKNOWN,
+            f"{server} is not asked for definitions: uses in {language_title(lane.language)} "
+            "are not known",
+        )
 
 
 def _judge_outcomes(
-    reader: Reader, symbol: StoredSymbol, lanes: _Lanes, findings: _Findings
+    reader: Reader, symbol: StoredSymbol, lanes: Lanes, findings: _Findings
 ) -> None:
     record = reader.failure(symbol.id) if symbol.failed else None
     if record is not None:
@@ -262,7 +272,7 @@ def _judge_outcomes(
 
 
 def _judge_mentions(
-    reader: Reader, unsettled: list[StoredSymbol], lanes: _Lanes, findings: _Findings
+    reader: Reader, unsettled: list[StoredSymbol], lanes: Lanes, findings: _Findings
 ) -> None:
     waiting, unserved = list[str](), dict[str, int]()
     records = list[FailureRecord]()
@@ -363,22 +373,3 @@ def _names_of_heirs(reader: Reader, symbols: Iterable[StoredSymbol]) -> set[str]
         found |= heirs
         fresh = list(heirs)
     return set(found.values())
-
-
-def language_title(language: str) -> str:
-    """tree-sitter's name of a language as people write it."""
-    return _TITLES.get(language, language.capitalize())
-
-
-_TITLES = {
-    "c_sharp": "C#",
-    "cpp": "C++",
-    "csharp": "C#",
-    "css": "CSS",
-    "html": "HTML",
-    "javascript": "JavaScript",
-    "objc": "Objective-C",
-    "php": "PHP",
-    "tsx": "TSX",
-    "typescript": "TypeScript",
-}

@@ -19,7 +19,8 @@ from enrichd.query.answers import (
     moment_or_none,
     no_advice,
 )
-from enrichd.query.completeness import ERROR, Completeness, language_title
+from enrichd.query.completeness import ERROR, Completeness
+from enrichd.query.lanes import language_title
 from enrichd.query.select import Selected
 from enrichd_tracker.model import (
     NEEDED_OPERATIONS,

@@ -16,8 +16,8 @@ from enrichd.query.answers import (
     moment_or_none,
     no_advice,
 )
-from enrichd.query.completeness import language_title
 from enrichd.query.jobs import JobView
+from enrichd.query.lanes import language_title
 from enrichd_tracker.model import Lane, Operation, Workspace
 from enrichd_tracker.store.port import Reader
 

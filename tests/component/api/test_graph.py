@@ -154,3 +154,16 @@ async def test_what_an_answer_of_the_command_line_lacks_is_served_next(
     said = await asyncio.to_thread(place.run, "callees", "late.py/late().", "--json")
     assert said.json["completeness"]["level"] != "complete"
     assert await daemon.next_in_turn() == "late.py/late()."
+
+
+async def test_what_stands_above_and_below_and_what_nothing_points_at(
+    unix: aiohttp.ClientSession,
+) -> None:
+    for question in ("supertypes", "subtypes", "implementations"):
+        status, document = await get(unix, f"/api/v1/graph/{question}", symbol="cart.py/total().")
+        assert (status, document["question"], document["count"]) == (HTTPStatus.OK, question, 0)
+    status, document = await get(unix, "/api/v1/graph/unused", kind="function", sure="true")
+    assert status == HTTPStatus.OK
+    assert [each["symbol"]["uid"] for each in document["symbols"]] == ["bill.py/show()."]
+    status, _ = await get(unix, "/api/v1/graph/unused", sure="perhaps")
+    assert status == HTTPStatus.UNPROCESSABLE_ENTITY

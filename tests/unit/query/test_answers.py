@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from enrichd.query.answers import counted, duration, listed, moment
-from enrichd.query.completeness import Completeness, Level, language_title
+from enrichd.query.completeness import Completeness, Level
+from enrichd.query.lanes import language_title
 
 
 @pytest.mark.parametrize(

@@ -330,6 +330,7 @@ class _FileWriter:
             symbol.digest,
             symbol.face,
             _encode(symbol.bindings) if symbol.bindings else None,
+            symbol.implied,
         )
 
     def _update_symbol(self, symbol_id: int, language: str, row: tuple[object, ...]) -> None:
@@ -337,7 +338,7 @@ class _FileWriter:
             """UPDATE symbol SET language = ?, parent_id = ?, name = ?, qualified_name = ?,
                    kind = ?, line = ?, "column" = ?, start_line = ?, start_column = ?,
                    end_line = ?, end_column = ?, overload = ?, digest = ?, face = ?, bindings = ?,
-                   revision = revision + 1 WHERE id = ?""",
+                   implied = ?, revision = revision + 1 WHERE id = ?""",
             (language, *row, symbol_id),
         )
 

@@ -13,7 +13,7 @@ from enrichd_tracker.store import edges, parse_results
 
 _encode = msgspec.msgpack.Encoder().encode
 
-_SYMBOL = f"INSERT INTO symbol VALUES ({', '.join('?' * 23)})"
+_SYMBOL = f"INSERT INTO symbol VALUES ({', '.join('?' * 24)})"
 _PARSE_RESULT = f"INSERT OR REPLACE INTO parse_result VALUES ({', '.join('?' * 7)})"
 
 Renamed = Mapping[str, list[str]]

@@ -24,7 +24,7 @@ from enrichd_tracker.model import (
     Work,
     Workspace,
 )
-from enrichd_tracker.store import drift, failures, mentions, parse_results, verify
+from enrichd_tracker.store import drift, failures, mentions, parse_results, unused, verify
 from enrichd_tracker.store.port import (
     Difference,
     FileDefinitions,
@@ -267,6 +267,9 @@ class SqliteReader:
     def unsettled_mentions(self, names: Iterable[str], workspace_id: int) -> list[StoredSymbol]:
         """Symbols that mention one of the names, under any alias, and lack an outcome."""
         return mentions.unsettled(self._connection, names, workspace_id)
+
+    def unused(self, workspace_id: int, limit: int, offset: int) -> list[StoredSymbol]:
+        return unused.find(self._connection, workspace_id, limit, offset)
 
     def unresolved_mentions(self, names: Iterable[str], workspace_id: int) -> int:
         """How many sites of the names were asked about and led nowhere."""

@@ -61,6 +61,12 @@ class LanguageData(Struct, frozen=True, forbid_unknown_fields=True):
     builtins: list[str] = []
     implicit: str = r"(?!)"
     """A member whose name matches this from start to end is used without being named."""
+    entries: str = r"(?!)"
+    """A definition whose name matches this from start to end is called by tools."""
+    decorator: str = r"(?!)"
+    """Finds the names of decorators in what stands before a definition, as its group."""
+    plain_decorators: list[str] = []
+    """These only change what they decorate; any other may hand it to somebody."""
     never: str = r"(?!)"
     """A function in whose heading this is found may not return."""
 
@@ -75,6 +81,9 @@ class Language:
         self.package_files = frozenset(data.package_files)
         self._constant = re.compile(data.constant)
         self._implicit = re.compile(data.implicit)
+        self._entries = re.compile(data.entries)
+        self._decorator = re.compile(data.decorator.encode(), re.MULTILINE)
+        self._plain_decorators = frozenset(data.plain_decorators)
         self._never = re.compile(data.never.encode())
         self._query_text = query_text
 
@@ -85,6 +94,15 @@ class Language:
     def is_implicit(self, name: str) -> bool:
         """Whether a member of that name is used without being named (an operator)."""
         return self._implicit.fullmatch(name) is not None
+
+    def is_entry(self, name: str) -> bool:
+        """Whether a definition of that name is called by tools."""
+        return self._entries.fullmatch(name) is not None
+
+    def registers(self, decorators: bytes) -> bool:
+        """Whether one of the decorators may hand what it decorates to somebody."""
+        names = (found.decode().rpartition(".")[2] for found in self._decorator.findall(decorators))
+        return any(name not in self._plain_decorators for name in names)
 
     def may_never_return(self, heading: bytes) -> bool:
         """Whether a function with that heading may be declared not to return."""

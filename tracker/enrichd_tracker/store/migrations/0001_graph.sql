@@ -60,6 +60,7 @@ CREATE TABLE symbol (
     digest         BLOB NOT NULL,
     face           BLOB NOT NULL,
     bindings       BLOB,     -- MessagePack [[line, column], ...]: where the name is bound again
+    implied        INTEGER NOT NULL DEFAULT 0,  -- 1: used without being named
     revision       INTEGER NOT NULL,  -- an answer found for an older revision is dropped
     rank           INTEGER NOT NULL,  -- order of service among orphans
     pending        INTEGER NOT NULL,  -- operations without an outcome, as bits
@@ -73,8 +74,8 @@ CREATE INDEX symbol_orphan ON symbol (workspace_id, language, rank, file_id)
     WHERE pending <> 0 AND failed = 0;
 
 INSERT INTO symbol VALUES
-    (1, NULL, NULL, NULL, '', 'none', 'none', 'none', 'sentinel', 0, 0, 0, 0, 0, 0, 0, x'', x'', NULL, 0, 0, 0, 0),
-    (2, NULL, NULL, NULL, '', 'error', 'error', 'error', 'sentinel', 0, 0, 0, 0, 0, 0, 0, x'', x'', NULL, 0, 0, 0, 0);
+    (1, NULL, NULL, NULL, '', 'none', 'none', 'none', 'sentinel', 0, 0, 0, 0, 0, 0, 0, x'', x'', NULL, 0, 0, 0, 0, 0),
+    (2, NULL, NULL, NULL, '', 'error', 'error', 'error', 'sentinel', 0, 0, 0, 0, 0, 0, 0, x'', x'', NULL, 0, 0, 0, 0, 0);
 
 CREATE TABLE site (
     symbol_id INTEGER PRIMARY KEY REFERENCES symbol ON DELETE CASCADE,
