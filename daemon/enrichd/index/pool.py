@@ -30,6 +30,9 @@ from enrichd_tracker.model import ErrorType, Failure, ParsedFile, Stage
 WORKER = (sys.executable, "-P", "-m", "enrichd.index.worker")
 """The command of a worker; ``-P`` keeps modules of the current folder out of it."""
 _CHUNK_FILES = 32
+_MOST_CHUNK_FILES = 128
+_CHUNKS = 16
+"""A run has as many at least, where its chunks are not the smallest already."""
 _CHUNK_BYTES = 256 * 1024
 _FEW_FILES = 40
 _FEW_BYTES = 1024 * 1024
@@ -144,9 +147,9 @@ async def _feed(worker: _Worker, run: _Run) -> None:
     """Let the worker do what there is to do; raises WorkerDied, with all its results given."""
     batch: list[ParsedFile] = []
     while True:
-        while len(worker.outstanding) <= _CHUNK_FILES and (chunk := run.take()):
+        while len(worker.outstanding) <= run.chunk_files and (chunk := run.take()):
             worker.send(chunk)
-        if not worker.outstanding or len(batch) >= _CHUNK_FILES:
+        if not worker.outstanding or len(batch) >= run.chunk_files:
             await run.give(batch)
             batch = []
         if not worker.outstanding:
@@ -163,6 +166,7 @@ class _Run:
 
     def __init__(self, requests: Sequence[ParseRequest]) -> None:
         self._todo = deque(requests)
+        self.chunk_files = min(max(_CHUNK_FILES, len(requests) // _CHUNKS), _MOST_CHUNK_FILES)
         self._alone: set[str] = set()  # a worker died on one of them: who is it?
         self._few = len(requests) < _FEW_FILES and sum(r.size for r in requests) < _FEW_BYTES
         self.results: asyncio.Queue[list[ParsedFile] | None] = asyncio.Queue()
@@ -181,7 +185,7 @@ class _Run:
         """The next requests for one worker; none when there are no more."""
         chunk: list[ParseRequest] = []
         size = 0
-        while self._todo and len(chunk) < _CHUNK_FILES and size < _CHUNK_BYTES:
+        while self._todo and len(chunk) < self.chunk_files and size < _CHUNK_BYTES:
             if self._todo[0].path in self._alone and chunk:
                 break
             chunk.append(self._todo.popleft())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 QUIET_S = 0.06
 """After a single save nothing more has to come for so long."""
-MOST_QUIET_S = 2.0
+MOST_QUIET_S = 1.0
 _QUIET_EACH_S = 0.001
 _WAIT_S = 1.0
 _MOST_WAIT_S = 10.0

@@ -31,7 +31,7 @@ def test_every_further_save_puts_the_end_off() -> None:
     assert due(burst) == pytest.approx(10.05 + QUIET_S, abs=0.01)
 
 
-@pytest.mark.parametrize(("changes", "quiet_s"), [(1, 0.06), (100, 0.16), (1_000, 1.06)])
+@pytest.mark.parametrize(("changes", "quiet_s"), [(1, 0.06), (100, 0.16), (900, 0.96)])
 def test_the_more_came_the_longer_the_quiet_that_ends_it(changes: int, quiet_s: float) -> None:
     burst = Burst()
     burst.add(0.0, changes)
