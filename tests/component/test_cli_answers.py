@@ -75,7 +75,7 @@ def test_the_help_of_every_command_has_examples_that_call_it(path: tuple[str, ..
 def test_every_command_that_reads_has_json(name: str) -> None:
     command = root.get_command(click.Context(root), name)
     if isinstance(command, click.Group):
-        command = command.get_command(click.Context(command), "list")
+        command = command.get_command(click.Context(command), "list") or command
     assert command is not None
     assert "--json" in {option for each in command.params for option in each.opts}
 

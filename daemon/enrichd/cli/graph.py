@@ -137,7 +137,7 @@ def supertypes(invocation: Invocation, symbol: str, indirect: bool) -> None:
 @reading_options
 @click.pass_obj
 def subtypes(invocation: Invocation, symbol: str, indirect: bool) -> None:
-    """The types that have S as a base, or the members that override it.
+    """What inherits from S, or overrides it.
 
     \b
     Examples:

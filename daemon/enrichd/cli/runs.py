@@ -49,9 +49,9 @@ def _ago(_: click.Context, __: click.Parameter, text: str | None) -> float | Non
 @reading_options
 @click.pass_obj
 def jobs(invocation: Invocation, job_id: str | None, limit: int, offset: int) -> None:
-    """The indexing runs, the newest first; or one of them with its stages.
+    """The indexing runs, or one of them.
 
-    ID is a job's id, or as much of it as is needed. Exit 1: there is no such job.
+    The newest first; one is shown with its stages. ID is a job's id, or as much of it as is needed. Exit 1: there is no such job.
 
     \b
     Examples:
@@ -157,9 +157,9 @@ def errors(
     limit: int,
     offset: int,
 ) -> None:
-    """What went wrong while indexing, file by file, those last seen first.
+    """What went wrong while indexing.
 
-    The same error of the same file is one row, and counted. With -v the traceback is shown, where
+    File by file, those last seen first. The same error of the same file is one row, and counted. With -v the traceback is shown, where
     there is one. Symbols that no server could answer for: see `enrichd failures`.
 
     \b
@@ -231,9 +231,9 @@ def _show_error(error: ErrorView, invocation: Invocation) -> None:
 @reading_options
 @click.pass_obj
 def stats(invocation: Invocation, failures: bool, limit: int) -> None:
-    """How well the files parsed: by language, and how that moved in the last runs.
+    """How well the files parsed.
 
-    A file is `ok`, `partial` (some of it did not parse), `error` (it could not be read) or
+    By language, and how that moved in the last runs. A file is `ok`, `partial` (some of it did not parse), `error` (it could not be read) or
     `unsupported` (its language is not known here, which counts nowhere).
 
     \b

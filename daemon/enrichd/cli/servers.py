@@ -24,9 +24,9 @@ _LAST_LINES = 5
 @database_options
 @click.pass_context
 def servers(context: click.Context, stderr: bool) -> None:
-    """The language servers: state, version, process, work, and what is wrong.
+    """The language servers, and how they are.
 
-    One line a server; its memory includes the processes that it started. Of a server that is not
+    One line a server: state, version, process, work, and what is wrong; its memory includes the processes that it started. Of a server that is not
     ready the last lines of its stderr are shown too. It needs a running daemon (69: there is none).
 
     A server that fails is tried again after 1, 2, 4, ... 300 s; after five deaths in three minutes
