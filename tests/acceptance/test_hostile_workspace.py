@@ -7,9 +7,10 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
-from tests.running import Place, running, write_tree
+from tests.running import Daemon, Place, running, write_tree
 
 GOOD = "def helper():\n    return 1\n\n\ndef caller():\n    return helper()\n"
 PROGRAMS = ["ty", "python", "python3", "node", "sh", "env", "enrichd"]
@@ -101,6 +102,11 @@ def traps(tmp_path: Path) -> Traps:
     return Traps(tmp_path)
 
 
+def servers(daemon: Daemon) -> list[Any]:
+    """Those that run."""
+    return [each for each in daemon.status()["servers"] if each["pid"] is not None]
+
+
 def check(place: Place, traps: Traps, path: str | None = None) -> None:
     """Index and serve it from within, as somebody does who stands in it."""
     more = {} if path is None else {"PATH": path}
@@ -111,7 +117,8 @@ def check(place: Place, traps: Traps, path: str | None = None) -> None:
     assert place.ask("callers", "helper")["count"] == 1
     with running(place, more) as daemon:
         daemon.wait_until_settled()
-        [server] = daemon.status()["servers"]
+        daemon.wait_until("its server runs", lambda: servers(daemon))
+        [server] = servers(daemon)
         command = place.processes()[server["pid"]]
         assert not command.startswith(str(traps.root)), command
         assert daemon.terminate()[0] == 0
