@@ -36,6 +36,7 @@ WARM_UP_SHARE = 0.25
 QUIET_S = 60.0
 MOST_IDLE_CPU = 0.005
 EDITS_A_ROUND = 6
+PROVEN_REQUESTS = 150
 SERVER_LIVES_S = 75.0  # five deaths in three minutes would open the breaker
 _CURRENT_WITHIN_S = 180.0
 _SMALL = {
@@ -92,6 +93,8 @@ class Soak:
         self._roots = [each.root for each in self._trees]
         self._place.configure(*self._roots)
         self._samples: list[Sample] = []
+        self._asked: Counter[str] = Counter()
+        """Requests of each workspace's server when it was killed last."""
         self._server_killed_at = 0.0
         self.outcome = Outcome(minutes, seed)
 
@@ -102,11 +105,13 @@ class Soak:
     def run(self) -> Outcome:
         """All of it; what fails on the way is raised."""
         while self._age_s < self._until_s * KILLING_SHARE:
+            self._asked.clear()
             with running(self._place) as daemon:
                 daemon.wait_until_up()
                 self._disturb(daemon, lambda: self._chance.random() < 0.2)
                 daemon.kill()
                 self.outcome.daemons_killed += 1
+        self._asked.clear()
         with running(self._place) as daemon:
             self._until_current(daemon)
             born_s = self._age_s
@@ -155,12 +160,19 @@ class Soak:
         self._trees[1].write("extra.py", f"from shop import main\n\nx{number} = main()\n".encode())
 
     def _kill_a_server(self, daemon: Daemon) -> None:
-        pids = [each["pid"] for each in daemon.status()["servers"] if each["pid"]]
-        if pids:
+        """One that has proved its health since it was killed: others rest longer each time."""
+        proved = [
+            each
+            for each in daemon.status()["servers"]
+            if each["pid"] and each["requests"] - self._asked[each["workspace"]] > PROVEN_REQUESTS
+        ]
+        if proved:
+            server = self._chance.choice(proved)
             with suppress(ProcessLookupError):
-                os.kill(self._chance.choice(pids), signal.SIGKILL)
+                os.kill(server["pid"], signal.SIGKILL)
                 self.outcome.servers_killed += 1
                 self._server_killed_at = self._age_s
+                self._asked[server["workspace"]] = server["requests"]
 
     def _until_current(self, daemon: Daemon) -> None:
         daemon.wait_until_up()

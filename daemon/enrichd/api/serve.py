@@ -36,8 +36,8 @@ def run_daemon(config: Config, reread: Callable[[], Config]) -> int:
 
     Returns the exit code; errors of the start are raised.
     """
-    logs.configure(config.daemon.log_level, config.daemon.log_format)
     clock = SystemClock()
+    logs.configure(config.daemon.log_level, config.daemon.log_format, clock.monotonic)
     watchdog_s = watchdog_interval_s(os.environ)
     notifier = Notifier.take(os.environ, clock)
     return asyncio.run(_Foreground(clock, notifier, watchdog_s, reread).run(config))
@@ -146,7 +146,9 @@ class _Foreground:
                 )
                 self._notifier.ready(f"the old configuration stays: {error.message}")
             else:
-                logs.configure(config.daemon.log_level, config.daemon.log_format)
+                logs.configure(
+                    config.daemon.log_level, config.daemon.log_format, self._clock.monotonic
+                )
                 app.metrics.config_reload_ok.set(1)
                 app.reload_problem = ""
                 _log.info("configuration reloaded", action="reload")

@@ -89,11 +89,13 @@ def index(
             return code
     config = invocation.config
     from enrichd import logs  # noqa: PLC0415
+    from enrichd.clock import SystemClock  # noqa: PLC0415
     from enrichd.once import run_index  # noqa: PLC0415
 
     # What matters is in the report; the daemon's running commentary is for who asks for it.
     said = "daemon.log_level" in config.sources
-    logs.configure(config.daemon.log_level if said else "warning", config.daemon.log_format)
+    level = config.daemon.log_level if said else "warning"
+    logs.configure(level, config.daemon.log_format, SystemClock().monotonic)
 
     progress = progress_for(quiet=invocation.verbosity < 0, as_json=invocation.as_json)
     try:

@@ -51,7 +51,8 @@ def _ago(_: click.Context, __: click.Parameter, text: str | None) -> float | Non
 def jobs(invocation: Invocation, job_id: str | None, limit: int, offset: int) -> None:
     """The indexing runs, or one of them.
 
-    The newest first; one is shown with its stages. ID is a job's id, or as much of it as is needed. Exit 1: there is no such job.
+    The newest first; one is shown with its stages. ID is a job's id, or as much of it as is needed.
+    Exit 1: there is no such job.
 
     \b
     Examples:
@@ -159,8 +160,9 @@ def errors(
 ) -> None:
     """What went wrong while indexing.
 
-    File by file, those last seen first. The same error of the same file is one row, and counted. With -v the traceback is shown, where
-    there is one. Symbols that no server could answer for: see `enrichd failures`.
+    File by file, those last seen first. The same error of the same file is one row, and counted.
+    With -v the traceback is shown, where there is one. Symbols that no server could answer for:
+    see `enrichd failures`.
 
     \b
     Examples:
@@ -233,8 +235,9 @@ def _show_error(error: ErrorView, invocation: Invocation) -> None:
 def stats(invocation: Invocation, failures: bool, limit: int) -> None:
     """How well the files parsed.
 
-    By language, and how that moved in the last runs. A file is `ok`, `partial` (some of it did not parse), `error` (it could not be read) or
-    `unsupported` (its language is not known here, which counts nowhere).
+    By language, and how that moved in the last runs. A file is `ok`, `partial` (some of it did not
+    parse), `error` (it could not be read) or `unsupported` (its language is not known here, which
+    counts nowhere).
 
     \b
     Examples:

@@ -26,8 +26,9 @@ _LAST_LINES = 5
 def servers(context: click.Context, stderr: bool) -> None:
     """The language servers, and how they are.
 
-    One line a server: state, version, process, work, and what is wrong; its memory includes the processes that it started. Of a server that is not
-    ready the last lines of its stderr are shown too. It needs a running daemon (69: there is none).
+    One line a server: state, version, process, work, and what is wrong; its memory includes the
+    processes that it started. Of a server that is not ready the last lines of its stderr are shown
+    too. It needs a running daemon (69: there is none).
 
     A server that fails is tried again after 1, 2, 4, ... 300 s; after five deaths in three minutes
     one single try is made about every 320 s. A reload (SIGHUP) tries at once; so does another
