@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from enrichd.clock import FakeClock
+from enrichd.query.answers import Circumstances
 from enrichd_tracker.enrichment import FailureRecord
 from enrichd_tracker.model import (
     Binding,
@@ -214,6 +215,11 @@ class WrittenGraph:
 
     def symbol(self, uid: str) -> StoredSymbol:
         return self.ask(lambda reader: reader.symbol_by_uid(uid)[0])
+
+    @property
+    def given(self) -> Circumstances:
+        """What its answers depend on beside it."""
+        return Circumstances(self.now)
 
     @property
     def now(self) -> float:

@@ -31,7 +31,7 @@ from enrichd_tracker.model import Relation, SymbolKind
 
 def asked(graph: WrittenGraph, question: str, text: str) -> EdgeAnswer:
     ask = {"callers": callers, "callees": callees, "references": references}[question]
-    return graph.ask(lambda reader: ask(reader, select(reader, text), now=graph.now))
+    return graph.ask(lambda reader: ask(reader, select(reader, text), graph.given))
 
 
 # Edges
@@ -122,7 +122,7 @@ def test_a_constructor_points_to_the_callers_of_its_class(tmp_path: Path) -> Non
 
 
 def found(graph: WrittenGraph, pattern: str, **filters: object) -> SymbolList:
-    return graph.ask(lambda reader: symbols(reader, pattern, now=graph.now, **filters))  # type: ignore[arg-type]
+    return graph.ask(lambda reader: symbols(reader, pattern, graph.given, **filters))  # type: ignore[arg-type]
 
 
 def names(answer: SymbolList) -> list[str]:
@@ -164,7 +164,7 @@ def test_a_bad_pattern_or_kind_is_a_usage_error(tmp_path: Path, wrong: dict[str,
 
 
 def explained(graph: WrittenGraph, text: str) -> Explanation:
-    return graph.ask(lambda reader: explain(reader, select(reader, text), now=graph.now)).symbols[0]
+    return graph.ask(lambda reader: explain(reader, select(reader, text), graph.given)).symbols[0]
 
 
 def test_an_enriched_symbol_shows_the_outcome_of_each_operation(tmp_path: Path) -> None:

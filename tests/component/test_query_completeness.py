@@ -18,6 +18,7 @@ from tests.written_graph import (
     shop,
 )
 
+from enrichd.query.answers import Circumstances
 from enrichd.query.completeness import Completeness, Level
 from enrichd.query.edges import EdgeAnswer, callees, callers, references
 from enrichd.query.select import select
@@ -26,15 +27,15 @@ from enrichd_tracker.model import Operation, ParseStatus, Relation, SymbolKind
 
 
 def asked_callers(graph: WrittenGraph, text: str = "Shop.run") -> EdgeAnswer:
-    return graph.ask(lambda reader: callers(reader, select(reader, text), now=graph.now))
+    return graph.ask(lambda reader: callers(reader, select(reader, text), graph.given))
 
 
 def asked_callees(graph: WrittenGraph, text: str) -> EdgeAnswer:
-    return graph.ask(lambda reader: callees(reader, select(reader, text), now=graph.now))
+    return graph.ask(lambda reader: callees(reader, select(reader, text), graph.given))
 
 
 def asked_references(graph: WrittenGraph, text: str) -> EdgeAnswer:
-    return graph.ask(lambda reader: references(reader, select(reader, text), now=graph.now))
+    return graph.ask(lambda reader: references(reader, select(reader, text), graph.given))
 
 
 def reasons(whole: Completeness) -> str:
@@ -93,8 +94,7 @@ def test_the_missing_server_is_named_with_what_to_do_about_it(tmp_path: Path) ->
         lambda reader: callers(
             reader,
             select(reader, "f"),
-            now=graph.now,
-            advice=lambda language: f"get one for {language}",
+            Circumstances(graph.now, lambda language: f"get one for {language}"),
         )
     )
     assert answer.completeness.reasons[0] == "no server for Python (get one for python)"
@@ -327,7 +327,7 @@ def test_a_list_of_symbols_is_as_whole_as_the_files(tmp_path: Path) -> None:
     graph = settled_shop(tmp_path)
 
     def found() -> Completeness:
-        return graph.ask(lambda reader: symbols(reader, "run", now=graph.now)).completeness
+        return graph.ask(lambda reader: symbols(reader, "run", graph.given)).completeness
 
     assert found().text(START + 3) == "complete; syntax, 3 s ago"
     graph.file("broken.py", status=ParseStatus.PARTIAL)

@@ -12,7 +12,7 @@ from msgspec import Struct
 from enrichd.api.answers import answer
 from enrichd.api.daemon import Daemon
 from enrichd.api.parameters import Limit, Text, from_query
-from enrichd.query.answers import Advice, UnindexedOf
+from enrichd.query.answers import Circumstances
 from enrichd.query.edges import callees, callers, references
 from enrichd.query.explain import ExplainAnswer, explain
 from enrichd.query.select import Selected, select
@@ -53,15 +53,7 @@ class AboutSymbol(Struct, frozen=True, forbid_unknown_fields=True):
 class Question(Protocol):
     """One of the functions of ``enrichd.query`` that are asked about a symbol."""
 
-    def __call__(
-        self,
-        reader: Reader,
-        selected: Selected,
-        *,
-        now: float,
-        advice: Advice,
-        unindexed: UnindexedOf,
-    ) -> object: ...
+    def __call__(self, reader: Reader, selected: Selected, given: Circumstances, /) -> object: ...
 
 
 class GraphRoutes:
@@ -85,70 +77,51 @@ class GraphRoutes:
         )
 
     async def _symbols(self, request: web.Request) -> web.Response:
-        wanted = from_query(request, SymbolQuery)
-        now, unindexed = self._daemon.clock.time(), self._daemon.unindexed()
+        wanted, given = from_query(request, SymbolQuery), self._circumstances()
         found = await self._daemon.store.read(
             lambda reader: symbols(
                 reader,
                 wanted.q,
-                now=now,
+                given,
                 kind=wanted.kind,
                 path=wanted.path,
                 workspace=wanted.workspace,
                 limit=wanted.limit,
-                unindexed=unindexed,
             )
         )
         return answer(found)
 
     async def _unused(self, request: web.Request) -> web.Response:
-        wanted = from_query(request, UnusedQuery)
-        now, unindexed = self._daemon.clock.time(), self._daemon.unindexed()
+        wanted, given = from_query(request, UnusedQuery), self._circumstances()
         found = await self._daemon.store.read(
             lambda reader: unused(
                 reader,
-                now=now,
+                given,
                 workspace=wanted.workspace,
                 kind=wanted.kind,
                 path=wanted.path,
                 sure=wanted.sure,
                 limit=wanted.limit,
-                advice=self._daemon.advice,
-                unindexed=unindexed,
             )
         )
         return answer(found)
 
-    def _explain(
-        self,
-        reader: Reader,
-        selected: Selected,
-        *,
-        now: float,
-        advice: Advice,
-        unindexed: UnindexedOf,
-    ) -> ExplainAnswer:
-        del unindexed  # it is about one symbol, whose file is looked at
-        most = self._daemon.max_attempts
-        return explain(reader, selected, now=now, max_attempts=most, advice=advice)
+    def _circumstances(self) -> Circumstances:
+        daemon = self._daemon
+        return Circumstances(daemon.clock.time(), daemon.advice, daemon.unindexed())
+
+    def _explain(self, reader: Reader, selected: Selected, given: Circumstances) -> ExplainAnswer:
+        return explain(reader, selected, given, max_attempts=self._daemon.max_attempts)
 
     def _about(self, question: Question) -> Callable[[web.Request], Awaitable[web.Response]]:
         async def handler(request: web.Request) -> web.Response:
-            wanted = from_query(request, AboutSymbol)
-            now, unindexed = self._daemon.clock.time(), self._daemon.unindexed()
-
+            wanted, given = from_query(request, AboutSymbol), self._circumstances()
             waited_for: list[int] = []
 
             def ask(reader: Reader) -> object:
                 selected = select(reader, wanted.symbol, workspace=wanted.workspace)
                 waited_for.extend(_unsettled(reader, selected))
-                return question(
-                    reader,
-                    selected,
-                    now=now,
-                    advice=self._daemon.advice,
-                    unindexed=unindexed,
-                )
+                return question(reader, selected, given)
 
             found = await self._daemon.store.read(ask)
             if waited_for:

@@ -20,9 +20,8 @@ def waited_for_daemon(
 
     Raises AnswerIsNo where the folder was never indexed, and where a daemon does not know it.
     """
-    from enrichd_tracker.store.connection import holder  # noqa: PLC0415
 
-    pid = holder(invocation.database)
+    pid = invocation.owner
     if pid is None:
         _must_be_indexed(invocation, folder)
         return None

@@ -30,6 +30,7 @@ def explain(invocation: Invocation, symbol: str) -> None:
       enrichd explain src/flask/app.py:546 --json
     """
     from enrichd.query import explain as query  # noqa: PLC0415
+    from enrichd.query.answers import Circumstances  # noqa: PLC0415
     from enrichd.query.select import select  # noqa: PLC0415
     from enrichd_tracker.store.reading import reading  # noqa: PLC0415
 
@@ -39,9 +40,8 @@ def explain(invocation: Invocation, symbol: str) -> None:
         answer = query.explain(
             reader,
             selected,
-            now=now,
+            Circumstances(now, invocation.advice),
             max_attempts=invocation.config.tracker.max_attempts,
-            advice=invocation.advice,
         )
     if invocation.as_json:
         print_json(answer)

@@ -94,10 +94,9 @@ def retry(invocation: Invocation, symbol: str | None, everything: bool) -> None:
     """
     if (symbol is None) is not everything:
         raise click.UsageError("give either a symbol or --all")
-    from enrichd_tracker.store.connection import holder  # noqa: PLC0415
 
     chosen = _chosen(invocation, symbol)
-    pid = holder(invocation.database)
+    pid = invocation.owner
     if not chosen:
         invocation.tell("nothing has failed")
     elif pid is not None:

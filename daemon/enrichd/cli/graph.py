@@ -46,12 +46,11 @@ def symbols(
         answer = query.symbols(
             reader,
             pattern,
-            now=now,
+            invocation.circumstances(reader),
             kind=kind,
             path=path,
             workspace=invocation.workspace,
             limit=limit,
-            unindexed=invocation.unindexed(reader),
         )
     if invocation.as_json:
         print_json(answer)
@@ -193,14 +192,12 @@ def unused(
     with reading(invocation.database) as reader:
         answer = query.unused(
             reader,
-            now=now,
+            invocation.circumstances(reader),
             workspace=invocation.workspace,
             kind=kind,
             path=path,
             sure=sure,
             limit=limit,
-            advice=invocation.advice,
-            unindexed=invocation.unindexed(reader),
         )
     if invocation.as_json:
         print_json(answer)
@@ -226,22 +223,19 @@ def _ask(invocation: Invocation, text: str, question: str, noun: str, **how: boo
     ask: Callable[..., EdgeAnswer] = getattr(edges, question, None) or getattr(types, question)
     with reading(invocation.database) as reader:
         selected = select(reader, text, workspace=invocation.workspace, folder=Path.cwd())
-        answer = ask(
-            reader,
-            selected,
-            now=now,
-            advice=invocation.advice,
-            unindexed=invocation.unindexed(reader),
-            **how,
-        )
-    if answer.completeness.level is not Level.COMPLETE:
-        invocation.ask_daemon_too(question, selected.first, selected.workspace.name)
+        answer = ask(reader, selected, invocation.circumstances(reader), **how)
     if invocation.as_json:
         print_json(answer)
-        return
+    else:
+        _show_edges(answer, noun, now)
+    if answer.completeness.level is not Level.COMPLETE:
+        invocation.ask_daemon_too(question, selected.first, selected.workspace.name)
+
+
+def _show_edges(answer: EdgeAnswer, noun: str, now: float) -> None:
     click.echo(table(symbol_rows(answer.symbols), indent=""))
     click.echo(headline(answer.count, noun, answer.completeness, now))
-    if question == "references":
+    if answer.question == "references":
         for relation, found in groupby(
             sorted(answer.edges, key=lambda edge: edge.relation), key=lambda edge: edge.relation
         ):

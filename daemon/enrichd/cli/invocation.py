@@ -12,7 +12,7 @@ import click
 
 if TYPE_CHECKING:
     from enrichd.config import Config
-    from enrichd.query.answers import Advice, UnindexedOf
+    from enrichd.query.answers import Advice, Circumstances, UnindexedOf
     from enrichd_tracker.store.port import Reader, StoredSymbol
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -71,9 +71,9 @@ class Invocation:
 
         return advice
 
-    @cached_property
+    @property
     def owner(self) -> int | None:
-        """The process that has the database."""
+        """The process that has the database just now, if there is one."""
         from enrichd_tracker.store.connection import holder  # noqa: PLC0415
 
         return holder(self.database)
@@ -88,12 +88,18 @@ class Invocation:
         found = {each.id: by_name.get(each.name, NOTHING) for each in reader.workspaces()}
         return lambda workspace_id: found.get(workspace_id, NOTHING)
 
+    def circumstances(self, reader: Reader) -> Circumstances:
+        """What answers depend on beside the graph."""
+        from enrichd.query.answers import Circumstances  # noqa: PLC0415
+
+        return Circumstances(self.now, self.advice, self.unindexed(reader))
+
     def ask_daemon_too(self, question: str, symbol: StoredSymbol, workspace: str) -> None:
         """What an answer lacks is served next, if a daemon hears of the question."""
         from enrichd.cli.client import tell_question  # noqa: PLC0415
 
-        if self.owner is not None:
-            tell_question(self.config.daemon.socket, self.owner, question, symbol.uid, workspace)
+        if (owner := self.owner) is not None:
+            tell_question(self.config.daemon.socket, owner, question, symbol.uid, workspace)
 
     def tell(self, text: str) -> None:
         """A message for the person, unless they want none."""

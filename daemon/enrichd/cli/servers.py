@@ -88,9 +88,8 @@ def restart(invocation: Invocation, name: str) -> None:
 def _daemon(invocation: Invocation) -> DaemonClient:
     from enrichd.cli.client import DaemonClient  # noqa: PLC0415
     from enrichd.errors import DaemonUnreachable  # noqa: PLC0415
-    from enrichd_tracker.store.connection import holder  # noqa: PLC0415
 
-    pid = holder(invocation.database)
+    pid = invocation.owner
     if pid is None:
         raise DaemonUnreachable(
             f"no daemon runs on {invocation.database}, so there are no servers",

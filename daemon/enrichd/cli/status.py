@@ -55,11 +55,10 @@ def gather(invocation: Invocation) -> Status:
     import msgspec  # noqa: PLC0415
 
     from enrichd.query.status import DaemonInfo, Status, build  # noqa: PLC0415
-    from enrichd_tracker.store.connection import holder  # noqa: PLC0415
     from enrichd_tracker.store.reading import reading  # noqa: PLC0415
 
     silent: list[str] = []
-    pid = holder(invocation.database)
+    pid = invocation.owner
     if pid is not None:
         from enrichd.cli.client import DaemonClient  # noqa: PLC0415
 

@@ -50,9 +50,8 @@ def wait(invocation: Invocation, timeout: float) -> int:
       enrichd wait --json
     """
     from enrichd.errors import DaemonUnreachable  # noqa: PLC0415
-    from enrichd_tracker.store.connection import holder  # noqa: PLC0415
 
-    pid = holder(invocation.database)
+    pid = invocation.owner
     if pid is None:
         raise DaemonUnreachable(
             f"no daemon keeps {invocation.database} current",

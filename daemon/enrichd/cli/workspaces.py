@@ -96,11 +96,10 @@ def add(invocation: Invocation, path: Path, name: str | None) -> None:
       enrichd workspaces add ~/src/flask
       enrichd workspaces add . --name mine
     """
-    from enrichd_tracker.store.connection import holder  # noqa: PLC0415
 
     root = existing_folder(path)
     _check_name(name)
-    pid = holder(invocation.database)
+    pid = invocation.owner
     if pid is not None:
         from enrichd.cli.client import DaemonClient  # noqa: PLC0415
 
@@ -127,12 +126,11 @@ def remove(invocation: Invocation, name: str) -> None:
       enrichd workspaces remove flask
     """
     from enrichd.query.select import chosen  # noqa: PLC0415
-    from enrichd_tracker.store.connection import holder  # noqa: PLC0415
     from enrichd_tracker.store.reading import reading  # noqa: PLC0415
 
     with reading(invocation.database) as reader:
         workspace = chosen(reader, name)[0]
-    pid = holder(invocation.database)
+    pid = invocation.owner
     if pid is not None:
         from enrichd.cli.client import DaemonClient  # noqa: PLC0415
 

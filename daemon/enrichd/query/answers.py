@@ -47,6 +47,15 @@ def all_indexed(workspace_id: int) -> Unindexed:
     return NOTHING
 
 
+class Circumstances(Struct, frozen=True):
+    """What an answer depends on beside the graph."""
+
+    now: float
+    """Seconds since the epoch."""
+    advice: Advice = no_advice
+    unindexed: UnindexedOf = all_indexed
+
+
 class SymbolView(Struct, frozen=True):
     """A symbol as it is shown; what lies outside the workspace has a package and no place."""
 

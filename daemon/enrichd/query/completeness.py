@@ -14,14 +14,12 @@ from enum import StrEnum
 from msgspec import Struct
 
 from enrichd.query.answers import (
-    Advice,
+    Circumstances,
     UnindexedOf,
-    all_indexed,
     counted,
     duration,
     listed,
     moment_or_none,
-    no_advice,
 )
 from enrichd.query.disk import Drift, drifted
 from enrichd.query.lanes import Lanes, language_title
@@ -113,12 +111,10 @@ class _Findings:
 # The three kinds of answers
 
 
-def of_outward(
-    reader: Reader, selected: Selected, *, now: float, advice: Advice = no_advice
-) -> Completeness:
+def of_outward(reader: Reader, selected: Selected, given: Circumstances) -> Completeness:
     """Of what the symbols' own bodies say: callees, supertypes."""
-    findings = _Findings(now)
-    lanes = Lanes(reader, advice)
+    findings = _Findings(given.now)
+    lanes = Lanes(reader, given.advice)
     for symbol in selected.symbols:
         if symbol.pending or symbol.kind in _BODIES:
             _judge_offer(lanes, Lane(symbol.workspace_id, symbol.language), findings)
@@ -140,10 +136,8 @@ def of_inward(
     reader: Reader,
     selected: Selected,
     edges: Iterable[StoredEdge],
+    given: Circumstances,
     *,
-    now: float,
-    advice: Advice = no_advice,
-    unindexed: UnindexedOf = all_indexed,
     relations: Iterable[str] = (),
 ) -> Completeness:
     """Of what points at the symbols: callers, references.
@@ -151,8 +145,8 @@ def of_inward(
     ``edges`` are those that were found. ``relations`` tells which were looked for: overrides
     hang on other names than the symbol's own.
     """
-    findings = _Findings(now)
-    lanes = Lanes(reader, advice)
+    findings = _Findings(given.now)
+    lanes = Lanes(reader, given.advice)
     workspace = selected.workspace
     names = {symbol.name for symbol in selected.symbols}
     if Relation.OVERRIDES in relations:
@@ -171,7 +165,7 @@ def of_inward(
     _judge_run(reader, workspace, findings)
     _judge_parsing(reader, workspace, findings)
     _judge_disk(reader, workspace, findings)
-    _judge_unindexed(workspace, unindexed, findings)
+    _judge_unindexed(workspace, given.unindexed, findings)
     for edge in edges:
         findings.rests_on(edge.at, edge.server, edge.version)
     if (last := reader.last_answer(names, workspace.id)) is not None:
@@ -182,35 +176,26 @@ def of_inward(
 
 
 def of_symbols(
-    reader: Reader,
-    workspaces: Iterable[Workspace],
-    *,
-    now: float,
-    unindexed: UnindexedOf = all_indexed,
+    reader: Reader, workspaces: Iterable[Workspace], given: Circumstances
 ) -> Completeness:
     """Of which symbols there are: that hangs on the files alone."""
-    findings = _Findings(now)
+    findings = _Findings(given.now)
     for workspace in workspaces:
         _judge_run(reader, workspace, findings)
         _judge_parsing(reader, workspace, findings)
         _judge_disk(reader, workspace, findings)
-        _judge_unindexed(workspace, unindexed, findings)
+        _judge_unindexed(workspace, given.unindexed, findings)
         if (indexed_at := reader.indexed_at(workspace.id)) is not None:
             findings.rests_on(indexed_at, _SYNTAX, "")
     return findings.conclude()
 
 
 def of_everything(
-    reader: Reader,
-    workspaces: Iterable[Workspace],
-    *,
-    now: float,
-    advice: Advice = no_advice,
-    unindexed: UnindexedOf = all_indexed,
+    reader: Reader, workspaces: Iterable[Workspace], given: Circumstances
 ) -> Completeness:
     """Of what hangs on every body of the workspaces: that nothing points somewhere."""
-    findings = _Findings(now)
-    lanes = Lanes(reader, advice)
+    findings = _Findings(given.now)
+    lanes = Lanes(reader, given.advice)
     for workspace in workspaces:
         for language, number in sorted(reader.orphans_by_language(workspace.id).items()):
             findings.pending += number
@@ -229,10 +214,10 @@ def of_everything(
         _judge_run(reader, workspace, findings)
         _judge_parsing(reader, workspace, findings)
         _judge_disk(reader, workspace, findings)
-        _judge_unindexed(workspace, unindexed, findings)
+        _judge_unindexed(workspace, given.unindexed, findings)
         for server in reader.requirements():
             if server.lane.workspace_id == workspace.id and server.version:
-                indexed_at = reader.indexed_at(workspace.id) or now
+                indexed_at = reader.indexed_at(workspace.id) or given.now
                 findings.rests_on(indexed_at, server.server, server.version)
     return findings.conclude()
 

@@ -10,14 +10,11 @@ from msgspec import Struct
 from enrichd.query import completeness
 from enrichd.query.answers import (
     SCHEMA_VERSION,
-    Advice,
+    Circumstances,
     EdgeView,
     SymbolView,
-    UnindexedOf,
     Views,
-    all_indexed,
     counted,
-    no_advice,
 )
 from enrichd.query.completeness import Completeness
 from enrichd.query.select import Selected
@@ -45,49 +42,25 @@ class EdgeAnswer(Struct, frozen=True):
     """What this question can't show by its nature, and which one does."""
 
 
-def callers(
-    reader: Reader,
-    selected: Selected,
-    *,
-    now: float,
-    advice: Advice = no_advice,
-    unindexed: UnindexedOf = all_indexed,
-) -> EdgeAnswer:
+def callers(reader: Reader, selected: Selected, given: Circumstances) -> EdgeAnswer:
     """The sites that call it; a class is called by making an instance of it."""
-    return _inward(reader, "callers", selected, _CALLS, now=now, advice=advice, unindexed=unindexed)
+    return _inward(reader, "callers", selected, _CALLS, given)
 
 
-def references(
-    reader: Reader,
-    selected: Selected,
-    *,
-    now: float,
-    advice: Advice = no_advice,
-    unindexed: UnindexedOf = all_indexed,
-) -> EdgeAnswer:
+def references(reader: Reader, selected: Selected, given: Circumstances) -> EdgeAnswer:
     """Everything that points at it, by relation."""
-    return _inward(
-        reader, "references", selected, _USES, now=now, advice=advice, unindexed=unindexed
-    )
+    return _inward(reader, "references", selected, _USES, given)
 
 
-def callees(
-    reader: Reader,
-    selected: Selected,
-    *,
-    now: float,
-    advice: Advice = no_advice,
-    unindexed: UnindexedOf = all_indexed,
-) -> EdgeAnswer:
+def callees(reader: Reader, selected: Selected, given: Circumstances) -> EdgeAnswer:
     """What its own body calls, also outside the workspace: no other file can change that."""
-    del unindexed
     found = reader.edges_from(selected.ids, _CALLS)
     return answer_of(
         reader,
         "callees",
         selected,
         [(edge, edge.target) for edge in found],
-        completeness.of_outward(reader, selected, now=now, advice=advice),
+        completeness.of_outward(reader, selected, given),
         list(_outward_notes(selected.first)),
     )
 
@@ -97,21 +70,10 @@ def _inward(
     question: str,
     selected: Selected,
     relations: tuple[Relation, ...],
-    *,
-    now: float,
-    advice: Advice,
-    unindexed: UnindexedOf,
+    given: Circumstances,
 ) -> EdgeAnswer:
     found = reader.edges_to(selected.ids, relations)
-    whole = completeness.of_inward(
-        reader,
-        selected,
-        found,
-        now=now,
-        advice=advice,
-        unindexed=unindexed,
-        relations=relations,
-    )
+    whole = completeness.of_inward(reader, selected, found, given, relations=relations)
     notes = _inward_notes(selected.first, reader) if question == "callers" else ()
     notes = [*notes, *_unresolved_note(reader, selected)]
     return answer_of(

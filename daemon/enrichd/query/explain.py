@@ -12,12 +12,11 @@ from msgspec import Struct
 from enrichd.query import completeness, disk
 from enrichd.query.answers import (
     SCHEMA_VERSION,
-    Advice,
+    Circumstances,
     SymbolView,
     Views,
     moment,
     moment_or_none,
-    no_advice,
 )
 from enrichd.query.completeness import ERROR, Completeness
 from enrichd.query.lanes import language_title
@@ -92,12 +91,7 @@ class ExplainAnswer(Struct, frozen=True):
 
 
 def explain(
-    reader: Reader,
-    selected: Selected,
-    *,
-    now: float,
-    max_attempts: int = 7,
-    advice: Advice = no_advice,
+    reader: Reader, selected: Selected, given: Circumstances, *, max_attempts: int = 7
 ) -> ExplainAnswer:
     """Explain the symbol; ``max_attempts`` is what the tracker is set to."""
     views = Views.of(reader)
@@ -107,7 +101,7 @@ def explain(
             _explain_one(reader, selected, symbol, views, max_attempts)
             for symbol in selected.symbols
         ],
-        completeness=completeness.of_outward(reader, selected, now=now, advice=advice),
+        completeness=completeness.of_outward(reader, selected, given),
     )
 
 

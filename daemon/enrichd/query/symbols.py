@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from enrichd.errors import UsageError
 from enrichd.query import completeness
-from enrichd.query.answers import SCHEMA_VERSION, SymbolView, UnindexedOf, Views, all_indexed
+from enrichd.query.answers import SCHEMA_VERSION, Circumstances, SymbolView, Views
 from enrichd.query.completeness import Completeness
 from enrichd.query.select import MAX_TEXT_CHARS, chosen, ignoring_case
 from enrichd_tracker.model import SymbolKind
@@ -32,13 +32,12 @@ class SymbolList(Struct, frozen=True):
 def symbols(
     reader: Reader,
     pattern: str,
+    given: Circumstances,
     *,
-    now: float,
     kind: str | None = None,
     path: str | None = None,
     workspace: str | None = None,
     limit: int = 100,
-    unindexed: UnindexedOf = all_indexed,
 ) -> SymbolList:
     """Symbols whose name or qualified name matches; exactly so named ones stand first.
 
@@ -63,7 +62,7 @@ def symbols(
         ]
         like = reader.symbols_like(f"*{ignoring_case(pattern)}*", narrowed, most)
         found = list({symbol.id: symbol for symbol in (*exact, *like)}.values())
-    matching = [symbol for symbol in found if _passes(symbol, kind, path)]
+    matching = [symbol for symbol in found if passes(symbol, kind, path)]
     views = Views.of(reader)
     return SymbolList(
         schema_version=SCHEMA_VERSION,
@@ -71,11 +70,12 @@ def symbols(
         count=min(len(matching), limit),
         more=len(matching) > limit,
         symbols=[views.symbol(symbol) for symbol in matching[:limit]],
-        completeness=completeness.of_symbols(reader, workspaces, now=now, unindexed=unindexed),
+        completeness=completeness.of_symbols(reader, workspaces, given),
     )
 
 
-def _passes(symbol: StoredSymbol, kind: str | None, path: str | None) -> bool:
+def passes(symbol: StoredSymbol, kind: str | None, path: str | None) -> bool:
+    """Whether it is of the kind, in a file that matches the glob or lies under the folder."""
     if kind is not None and symbol.kind != kind:
         return False
     if path is None:

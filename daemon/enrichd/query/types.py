@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from msgspec import structs
+
 from enrichd.query import completeness
-from enrichd.query.answers import Advice, UnindexedOf, all_indexed, no_advice
+from enrichd.query.answers import Circumstances
 from enrichd.query.edges import EdgeAnswer, answer_of
 from enrichd.query.select import Selected
 from enrichd_tracker.model import TYPES, Relation
@@ -21,16 +23,9 @@ Step = Callable[[list[int]], list[StoredEdge]]
 
 
 def supertypes(
-    reader: Reader,
-    selected: Selected,
-    *,
-    now: float,
-    advice: Advice = no_advice,
-    unindexed: UnindexedOf = all_indexed,
-    indirect: bool = False,
+    reader: Reader, selected: Selected, given: Circumstances, *, indirect: bool = False
 ) -> EdgeAnswer:
     """The bases of a type, or what a member overrides; with ``indirect``, theirs as well."""
-    del unindexed  # no other file can change what the bases of these are
     relations = _relations(selected)
     found = _follow(
         selected.symbols,
@@ -42,65 +37,21 @@ def supertypes(
     resting = selected.symbols if relations == _OF_TYPES else _owners(reader, selected.symbols)
     if indirect:
         resting = _unique([*resting, *(each for each in others if each.path is not None)])
-    whole = completeness.of_outward(
-        reader, Selected(selected.workspace, resting), now=now, advice=advice
-    )
-    return answer_of(
-        reader, "supertypes", selected, [(edge, edge.target) for edge in found], whole, []
-    )
+    whole = completeness.of_outward(reader, Selected(selected.workspace, resting), given)
+    shown = [(edge, edge.target) for edge in found]
+    return answer_of(reader, "supertypes", selected, shown, whole, [])
+
+
+def implementations(reader: Reader, selected: Selected, given: Circumstances) -> EdgeAnswer:
+    """Everything that can stand in its place: all types below, or all members that override it."""
+    below = subtypes(reader, selected, given, indirect=True)
+    return structs.replace(below, question="implementations")
 
 
 def subtypes(
-    reader: Reader,
-    selected: Selected,
-    *,
-    now: float,
-    advice: Advice = no_advice,
-    unindexed: UnindexedOf = all_indexed,
-    indirect: bool = False,
+    reader: Reader, selected: Selected, given: Circumstances, *, indirect: bool = False
 ) -> EdgeAnswer:
     """The types that have it as a base, or the members that override it; or all below."""
-    return _below(
-        reader,
-        "subtypes",
-        selected,
-        now=now,
-        advice=advice,
-        unindexed=unindexed,
-        indirect=indirect,
-    )
-
-
-def implementations(
-    reader: Reader,
-    selected: Selected,
-    *,
-    now: float,
-    advice: Advice = no_advice,
-    unindexed: UnindexedOf = all_indexed,
-) -> EdgeAnswer:
-    """Everything that can stand in its place: all types below, or all members that override it."""
-    return _below(
-        reader,
-        "implementations",
-        selected,
-        now=now,
-        advice=advice,
-        unindexed=unindexed,
-        indirect=True,
-    )
-
-
-def _below(
-    reader: Reader,
-    question: str,
-    selected: Selected,
-    *,
-    now: float,
-    advice: Advice,
-    unindexed: UnindexedOf,
-    indirect: bool,
-) -> EdgeAnswer:
     relations = _relations(selected)
     found = _follow(
         selected.symbols,
@@ -112,15 +63,11 @@ def _below(
     if indirect:
         asked = _unique([*asked, *(edge.source for edge in found)])
     whole = completeness.of_inward(
-        reader,
-        Selected(selected.workspace, asked),
-        found,
-        now=now,
-        advice=advice,
-        unindexed=unindexed,
-        relations=relations,
+        reader, Selected(selected.workspace, asked), found, given, relations=relations
     )
-    return answer_of(reader, question, selected, [(edge, edge.source) for edge in found], whole, [])
+    return answer_of(
+        reader, "subtypes", selected, [(edge, edge.source) for edge in found], whole, []
+    )
 
 
 def _relations(selected: Selected) -> tuple[Relation, ...]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from fnmatch import fnmatchcase
 from itertools import islice
 
 from msgspec import Struct
@@ -11,15 +10,13 @@ from msgspec import Struct
 from enrichd.query import completeness
 from enrichd.query.answers import (
     SCHEMA_VERSION,
-    Advice,
+    Circumstances,
     SymbolView,
-    UnindexedOf,
     Views,
-    all_indexed,
-    no_advice,
 )
 from enrichd.query.completeness import Completeness
 from enrichd.query.select import chosen
+from enrichd.query.symbols import passes
 from enrichd_tracker.model import TYPES, Binding, Relation, Role, Workspace
 from enrichd_tracker.store.port import Reader, StoredEdge, StoredSymbol
 
@@ -52,15 +49,13 @@ class UnusedList(Struct, frozen=True):
 
 def unused(
     reader: Reader,
+    given: Circumstances,
     *,
-    now: float,
     workspace: str | None = None,
     kind: str | None = None,
     path: str | None = None,
     sure: bool = False,
     limit: int = 100,
-    advice: Advice = no_advice,
-    unindexed: UnindexedOf = all_indexed,
 ) -> UnusedList:
     """Definitions that nothing points at; with ``sure``, only those that no open use may mean.
 
@@ -85,9 +80,7 @@ def unused(
         count=min(len(found), limit),
         more=len(found) > limit,
         symbols=[UnusedSymbol(views.symbol(symbol), number) for symbol, number in found[:limit]],
-        completeness=completeness.of_everything(
-            reader, workspaces, now=now, advice=advice, unindexed=unindexed
-        ),
+        completeness=completeness.of_everything(reader, workspaces, given),
         notes=["what other repositories use of this one is not known here"],
     )
 
@@ -97,11 +90,7 @@ def _found(
 ) -> Iterator[tuple[StoredSymbol, int]]:
     owners = _Owners(reader)
     for symbol in _candidates(reader, workspace):
-        if kind is not None and symbol.kind != kind:
-            continue
-        if path is not None and not _matches(symbol.path or "", path):
-            continue
-        if not owners.may_call(symbol):
+        if passes(symbol, kind, path) and not owners.may_call(symbol):
             yield symbol, reader.unresolved_mentions([symbol.name], workspace.id)
 
 
@@ -110,10 +99,6 @@ def _candidates(reader: Reader, workspace: Workspace) -> Iterator[StoredSymbol]:
     while found := reader.unused(workspace.id, _AT_ONCE, offset):
         yield from found
         offset += len(found)
-
-
-def _matches(file: str, path: str) -> bool:
-    return fnmatchcase(file, path) or file.startswith(path.rstrip("/") + "/")
 
 
 class _Owners:
