@@ -1,4 +1,4 @@
-"""The table of `make faults`: each fault, how often it was tried, the figures, and their bounds.
+"""A place for each test, and the table of `make faults`: fault, how often, figures, bounds.
 
 A test names its fault with ``@pytest.mark.fault(row, "what happens")`` and hands what it measured
 to ``reached``. The table also names the faults whose tests failed, and those that could not be
@@ -7,10 +7,12 @@ tried here.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from pathlib import Path
 
 import pytest
 from tests.figures import ROWS, Reached, Tried
+from tests.running import Place, end_all
 
 _TRIED = pytest.StashKey[dict[str, Tried]]()
 
@@ -62,3 +64,21 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             terminalreporter.write_line(f"      {word:8}{each.fault}{reason}")
             for figure in each.figures:
                 terminalreporter.write_line(f"              {figure}")
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    """A place that is the test's own."""
+    own = Place(tmp_path)
+    yield own
+    end_all(own)
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Iterator[Place]:
+    """Another one, to compare with."""
+    folder = tmp_path / "other"
+    folder.mkdir()
+    own = Place(folder)
+    yield own
+    end_all(own)

@@ -296,6 +296,19 @@ def running(
         end_all(place)
 
 
+@contextmanager
+def indexed(folder: Path, files: Mapping[str, str]) -> Iterator[Place]:
+    """A place whose graph of these files is complete."""
+    place = Place(folder)
+    place.configure()
+    said = place.run("index", write_tree(folder / "root", files), "-q")
+    assert said.code == 0, said
+    try:
+        yield place
+    finally:
+        end_all(place)
+
+
 def end_all(place: Place) -> None:
     """Leave nothing behind, whatever a test found."""
     for pid in place.processes():

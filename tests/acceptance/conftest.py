@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 
 import pytest
 from tests.repositories import FLASK, REQUESTS, CannotFetch, Sdist
-from tests.running import CACHE, Place, Said, end_all
+from tests.running import CACHE, Place, Said
 
 
 @dataclass(frozen=True)
@@ -66,21 +65,3 @@ def flask(tmp_path_factory: pytest.TempPathFactory) -> Indexed:
 def requests(tmp_path_factory: pytest.TempPathFactory) -> Indexed:
     """requests and its graph; for reading only."""
     return _indexed(REQUESTS, tmp_path_factory)
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
-    """A place that is the test's own."""
-    own = Place(tmp_path)
-    yield own
-    end_all(own)
-
-
-@pytest.fixture
-def other(tmp_path: Path) -> Iterator[Place]:
-    """Another one, to compare with."""
-    folder = tmp_path / "other"
-    folder.mkdir()
-    own = Place(folder)
-    yield own
-    end_all(own)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.running import Place, end_all, write_tree
+from tests.running import Place, indexed, write_tree
 
 TREE = {
     "app.py": "import functools\nimport http.server\nimport missing\n"
@@ -44,12 +44,8 @@ SURE = [
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    place = Place(tmp_path_factory.mktemp("unused"))
-    place.configure()
-    root = write_tree(place.folder / "root", TREE)
-    assert place.run("index", root, "-q").code == 0
-    yield place
-    end_all(place)
+    with indexed(tmp_path_factory.mktemp("unused"), TREE) as place:
+        yield place
 
 
 def names(place: Place, *options: str) -> list[str]:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.running import Place, end_all, write_tree
+from tests.running import Place, write_tree
 
 GOOD = "def f():\n    return 1\n"
 BROKEN: dict[str, tuple[int, bytes, str]] = {
@@ -18,13 +17,6 @@ BROKEN: dict[str, tuple[int, bytes, str]] = {
     "large": (29, b"# " + b"x" * 3_000, "io_error"),
 }
 """How many, of what, and what that is called: 139 in all."""
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
-    own = Place(tmp_path)
-    yield own
-    end_all(own)
 
 
 @pytest.fixture

@@ -9,22 +9,14 @@ import click
 
 from enrichd.cli.invocation import Invocation, reading_options
 from enrichd.cli.text import by_kind, print_json, table
+from enrichd_tracker.model import ErrorType
 
 if TYPE_CHECKING:
-    from enrichd.query.errors import ErrorView
+    from enrichd.query.errors import ErrorSummary, ErrorView
     from enrichd.query.jobs import JobView, StageView
     from enrichd.query.parse_health import FileHealth, WorkspaceHealth
 
-_TYPES = (
-    "parsing_error",
-    "encoding_error",
-    "chunking_error",
-    "enrichment_error",
-    "embedding_error",
-    "persistence_error",
-    "io_error",
-    "unexpected_error",
-)
+_TYPES = [each.value for each in ErrorType]
 _UNITS_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _limit = click.option(
     "--limit", metavar="N", default=20, show_default=True, type=click.IntRange(1, 1000)
@@ -131,7 +123,12 @@ def _stage_row(stage: StageView, now: float) -> list[str]:
 
 
 @click.command
-@click.option("--type", "error_type", type=click.Choice(_TYPES), help="Only this type.")
+@click.option(
+    "--type",
+    "error_type",
+    type=click.Choice(_TYPES),
+    help="Only this type.",
+)
 @click.option("--language", metavar="L", help="Only files of this language.")
 @click.option("--path", metavar="GLOB", help="Only files whose path matches.")
 @click.option(
@@ -184,21 +181,9 @@ def errors(
     )
     with reading(invocation.database) as reader:
         found = query.summary(reader, wanted)
-        page = query.errors(reader, wanted, limit=limit, offset=offset)
-    if summed:
-        if invocation.as_json:
-            print_json(found)
-            return
-        rows = [
-            [
-                each.error_type,
-                f"{each.errors:,}",
-                f"in {each.files:,} files",
-                f"{each.occurrences:,} x",
-            ]
-            for each in found.types
-        ]
-        click.echo(table(rows, indent="") if rows else "no errors")
+        page = None if summed else query.errors(reader, wanted, limit=limit, offset=offset)
+    if page is None:
+        _show_summary(found, invocation)
     elif invocation.as_json:
         print_json(page)
     elif page.errors:
@@ -208,6 +193,17 @@ def errors(
             invocation.tell(f"{found.errors:,} in all; there are more: --offset {offset + limit}")
     else:
         click.echo("no errors" if offset == 0 else "no more errors")
+
+
+def _show_summary(found: ErrorSummary, invocation: Invocation) -> None:
+    if invocation.as_json:
+        print_json(found)
+        return
+    rows = [
+        [each.error_type, f"{each.errors:,}", f"in {each.files:,} files", f"{each.occurrences:,} x"]
+        for each in found.types
+    ]
+    click.echo(table(rows, indent="") if rows else "no errors")
 
 
 def _show_error(error: ErrorView, invocation: Invocation) -> None:

@@ -20,6 +20,7 @@ from enrichd.metrics import Metrics
 from enrichd_tracker.enrichment import EnrichmentTracker
 from enrichd_tracker.errors import StoreUnavailable
 from enrichd_tracker.model import Lane, ParseStatus
+from enrichd_tracker.parse_results import clean_ratio
 from enrichd_tracker.store.port import Reader, Store, WorkspaceCounts
 
 _log = structlog.get_logger()
@@ -151,8 +152,9 @@ class Monitor:
         files = {each: sum(one.parse[each] for one in counts) for each in ParseStatus}
         for status, number in files.items():
             metrics.parse_files.labels(status).set(number)
-        parsable = sum(files.values()) - files[ParseStatus.UNSUPPORTED]
-        metrics.parse_clean_ratio.set(files[ParseStatus.OK] / parsable if parsable else 1.0)
+        parsed = [files[each] for each in (ParseStatus.OK, ParseStatus.PARTIAL, ParseStatus.ERROR)]
+        ratio = clean_ratio(*parsed)
+        metrics.parse_clean_ratio.set(1.0 if ratio is None else ratio)
 
 
 def _all_counts(reader: Reader) -> list[WorkspaceCounts]:

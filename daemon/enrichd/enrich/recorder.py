@@ -169,12 +169,10 @@ class Recorder:
 
     async def _write(self, batch: Batch, released: list[int]) -> None:
         # Before the store gives up its claims: who is claimed anew meanwhile has to be let in.
-        for symbol_id in released:
+        concluded = [each.symbol_id for each in batch.outcomes]
+        charged = [each.record.symbol_id for each in batch.charges]
+        for symbol_id in (*released, *concluded, *charged):
             self._queue.done(symbol_id)
-        for outcome in batch.outcomes:
-            self._queue.done(outcome.symbol_id)
-        for charge in batch.charges:
-            self._queue.done(charge.record.symbol_id)
         committed = await self._insist(lambda: self._store.commit(batch))
         await self._insist(lambda: self._store.release(released))
         self.generation += 1

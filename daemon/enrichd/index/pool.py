@@ -50,14 +50,9 @@ class WorkerDied(Exception):
         super().__init__(self.reason)
 
     @property
-    def out_of_time(self) -> bool:
-        """Whether it was the limit of processor time, which is no accident."""
-        return self.returncode == -signal.SIGPROF
-
-    @property
     def reason(self) -> str:
         """How it ended, in words."""
-        if self.out_of_time:
+        if self.returncode == -signal.SIGPROF:
             return "ran out of processor time"
         if self.returncode < 0:
             return f"was ended by {_signal_name(-self.returncode)}"
@@ -227,7 +222,7 @@ class _Worker:
     def __init__(self, process: Process) -> None:
         self._process = process
         self.outstanding: deque[ParseRequest] = deque()
-        """Asked and not answered; the first one is what the process is at."""
+        """Asked and not answered, in order; what the process is at is among them."""
 
     @classmethod
     async def start(cls, command: Sequence[str]) -> Self:

@@ -59,8 +59,8 @@ class RunResult(Struct):
     symbols: int = 0
     status: JobStatus = JobStatus.COMPLETED
     errors: dict[str, int] = field(default_factory=dict)
-    stage_seconds: dict[str, float] = field(default_factory=dict)
     """Errors by type."""
+    stage_seconds: dict[str, float] = field(default_factory=dict)
     languages: dict[str, int] = field(default_factory=dict)
     forgotten: list[int] = field(default_factory=list)
     """Symbols whose failures no longer count."""
@@ -131,6 +131,8 @@ class IndexRun:
         return result
 
     async def _note_problems(self, now: dict[str, Failure], *, whole: bool) -> None:
+        if not (now or whole):
+            return  # a look at a few files says nothing of the others
         before = await self._store.read(
             lambda reader: reader.runs.walk_problems(self._workspace.id)
         )

@@ -10,7 +10,7 @@ from enrichd.query.answers import SCHEMA_VERSION, moment
 from enrichd.query.select import chosen
 from enrichd_tracker.model import ErrorType
 from enrichd_tracker.store.port import Reader
-from enrichd_tracker.store.port_runs import ErrorQuery, StoredError
+from enrichd_tracker.store.port_runs import ErrorCount, ErrorQuery, StoredError
 
 STATUSES = ("open", "resolved", "ignored", "all")
 TYPES = tuple(map(str, ErrorType))
@@ -45,21 +45,12 @@ class ErrorList(Struct, frozen=True):
     errors: list[ErrorView]
 
 
-class TypeCount(Struct, frozen=True):
-    """The errors of one type."""
-
-    error_type: str
-    errors: int
-    files: int
-    occurrences: int
-
-
 class ErrorSummary(Struct, frozen=True):
     """How many errors there are, in all and of each type."""
 
     schema_version: int
     errors: int
-    types: list[TypeCount]
+    types: list[ErrorCount]
 
 
 class Wanted(Struct, frozen=True):
@@ -103,9 +94,7 @@ def summary(reader: Reader, wanted: Wanted) -> ErrorSummary:
     return ErrorSummary(
         schema_version=SCHEMA_VERSION,
         errors=sum(each.errors for each in found),
-        types=[
-            TypeCount(each.error_type, each.errors, each.files, each.occurrences) for each in found
-        ],
+        types=found,
     )
 
 

@@ -5,28 +5,23 @@ from __future__ import annotations
 from datetime import datetime
 
 from msgspec import Struct
+from msgspec.structs import asdict
 
 from enrichd.query.answers import SCHEMA_VERSION, moment
 from enrichd.query.select import chosen
 from enrichd_tracker.model import ParseStatus, Workspace
+from enrichd_tracker.parse_results import clean_ratio
 from enrichd_tracker.store.port import Reader
-from enrichd_tracker.store.port_runs import ParseRun, StoredParseResult
+from enrichd_tracker.store.port_runs import ParseCount, ParseRun, StoredParseResult
 
 STATUSES = tuple(map(str, ParseStatus))
 
 
-class LanguageHealth(Struct, frozen=True):
+class LanguageHealth(ParseCount, frozen=True):
     """The files of one language by how they parsed."""
 
-    language: str
-    ok: int
-    partial: int
-    error: int
-    unsupported: int
     clean_ratio: float | None
     """The share that parsed cleanly, of those that can be parsed; None where there are none."""
-    bytes: int
-    lost_bytes: int
 
 
 class RunHealth(Struct, frozen=True):
@@ -122,32 +117,22 @@ def parse_results(
     )
 
 
-def clean_ratio(ok: int, partial: int, error: int) -> float | None:
-    """What is of no language that is known counts nowhere."""
-    total = ok + partial + error
-    return round(ok / total, 4) if total else None
+def _share(ok: int, partial: int, error: int) -> float | None:
+    ratio = clean_ratio(ok, partial, error)
+    return None if ratio is None else round(ratio, 4)
 
 
 def _workspace(reader: Reader, workspace: Workspace, runs: int) -> WorkspaceHealth:
     counts = reader.runs.parse_counts(workspace.id)
     return WorkspaceHealth(
         workspace=workspace.name,
-        clean_ratio=clean_ratio(
+        clean_ratio=_share(
             sum(each.ok for each in counts),
             sum(each.partial for each in counts),
             sum(each.error for each in counts),
         ),
         languages=[
-            LanguageHealth(
-                language=each.language,
-                ok=each.ok,
-                partial=each.partial,
-                error=each.error,
-                unsupported=each.unsupported,
-                clean_ratio=clean_ratio(each.ok, each.partial, each.error),
-                bytes=each.bytes,
-                lost_bytes=each.lost_bytes,
-            )
+            LanguageHealth(**asdict(each), clean_ratio=_share(each.ok, each.partial, each.error))
             for each in counts
         ],
         history=[_run(each) for each in reader.runs.parse_history(workspace.id, runs)],
@@ -163,7 +148,7 @@ def _run(run: ParseRun) -> RunHealth:
         partial=run.partial,
         error=run.error,
         unsupported=run.unsupported,
-        clean_ratio=clean_ratio(run.ok, run.partial, run.error),
+        clean_ratio=_share(run.ok, run.partial, run.error),
     )
 
 

@@ -65,9 +65,7 @@ def store_files(
     """
     connection.execute("PRAGMA defer_foreign_keys = ON")
     by_path = {file.path: file for file in files}
-    writer = _FileWriter(
-        connection, workspace_id, at, known_among(connection, workspace_id, by_path)
-    )
+    writer = _FileWriter(connection, workspace_id, at, by_path)
     for path in removed:
         writer.remove(path)
     for file in by_path.values():
@@ -79,11 +77,11 @@ def store_files(
 
 class _FileWriter:
     def __init__(
-        self, connection: sqlite3.Connection, workspace_id: int, at: float, known: set[str]
+        self, connection: sqlite3.Connection, workspace_id: int, at: float, paths: Iterable[str]
     ) -> None:
-        """``known``: which of the files to be stored are there."""
+        """``paths`` are those of the files to be stored."""
         self._connection = connection
-        self._known = known
+        self._known = known_among(connection, workspace_id, paths)
         self._workspace_id = workspace_id
         self._at = at
         self._required: Mapping[str, int] = orphans.required(connection, workspace_id)
@@ -105,7 +103,7 @@ class _FileWriter:
         self._gone: set[int] = set()
         self._classes: set[int] = set()
         self._anew: set[int] = set()  # new, or of another text
-        self._had_errors = indexing_errors.open_paths(connection, workspace_id)
+        self._had_errors = indexing_errors.open_among(connection, workspace_id, paths)
         self._inserts = Inserts(connection)
 
     def store(self, file: ParsedFile) -> None:
@@ -177,8 +175,9 @@ class _FileWriter:
         moved = concern.standing_at(
             self._connection, self._workspace_id, self._places, self._new | self._files
         )
-        self._modules |= concern.modules_of(self._connection, moved)
-        self._names |= concern.modules_of(self._connection, moved)
+        modules = concern.modules_of(self._connection, moved)
+        self._modules |= modules
+        self._names |= modules
         self._files |= moved
         by_bodies = orphans.concludes_from_bodies(self._connection, self._workspace_id)
         reach = concern.Reach.of(self._connection, self._workspace_id, self._modules, self._files)

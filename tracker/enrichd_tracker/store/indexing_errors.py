@@ -13,6 +13,7 @@ from enrichd_tracker.indexing_errors import (
     kept,
 )
 from enrichd_tracker.model import Failure, Stage
+from enrichd_tracker.store.edges import select_in
 from enrichd_tracker.store.port_runs import ErrorCount, ErrorQuery, StoredError
 
 
@@ -57,13 +58,11 @@ def resolve(connection: sqlite3.Connection, workspace_id: int, path: str) -> Non
     )
 
 
-def open_paths(connection: sqlite3.Connection, workspace_id: int) -> set[str]:
-    """The files that open errors are about."""
-    rows = connection.execute(
-        "SELECT path FROM indexing_error WHERE workspace_id = ? AND status = 'open'",
-        (workspace_id,),
-    )
-    return {row[0] for row in rows}
+def open_among(connection: sqlite3.Connection, workspace_id: int, paths: Iterable[str]) -> set[str]:
+    """Which of these files open errors are about."""
+    query = f"""SELECT path FROM indexing_error
+        WHERE workspace_id = {int(workspace_id)} AND status = 'open' AND"""
+    return {row[0] for row in select_in(connection, query, paths, "path")}
 
 
 def walk_problems(connection: sqlite3.Connection, workspace_id: int) -> dict[str, str]:

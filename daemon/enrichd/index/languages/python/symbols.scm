@@ -156,8 +156,7 @@
 (decorated_definition) @decorated
 
 ; ---- where a module may end early
-(module [(raise_statement) (assert_statement)] @ends)
-(block [(raise_statement) (assert_statement)] @ends)
+[(raise_statement) (assert_statement)] @ends
 (expression_statement (call function: [
   (identifier) @ends.call
   (attribute attribute: (identifier) @ends.call)
