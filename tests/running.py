@@ -22,6 +22,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 ENRICHD = Path(sys.executable).with_name("enrichd")
 PYGLS_SERVER = Path(__file__).parent / "servers" / "pygls_server.py"
 DATABASE_SUFFIXES = ("", "-wal", "-shm")
@@ -209,6 +211,18 @@ class Daemon:
         finally:
             connection.close()
 
+    def send(self, method: str, path: str, document: object = None) -> tuple[int, Any]:
+        """Status and decoded body of the answer to a JSON document."""
+        connection = _UnixConnection(self.place.socket)
+        body = None if document is None else json.dumps(document)
+        try:
+            connection.request(method, path, body, {"Content-Type": "application/json"})
+            response = connection.getresponse()
+            found = response.read()
+            return response.status, json.loads(found) if found else None
+        finally:
+            connection.close()
+
     def answers(self) -> bool:
         """Whether it can be asked at all."""
         try:
@@ -341,6 +355,19 @@ def wait_until(
     while not condition():
         assert time.monotonic() < deadline, f"not within {timeout_s} s: {what}{more()}"
         time.sleep(0.02)
+
+
+def as_one_of_many() -> list[str]:
+    """A command that runs another as somebody to whom permissions apply, as they don't to root."""
+    if os.geteuid() != 0:
+        return []
+    if shutil.which("setpriv") is None:
+        pytest.skip("root may read and write everything, and there is no setpriv to be less")
+    less = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"]
+    trial = subprocess.run([*less, "true"], capture_output=True, text=True, check=False)
+    if trial.returncode != 0:
+        pytest.skip(f"root may read and write everything, and can't be less: {trial.stderr}")
+    return less
 
 
 def free_port() -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-from contextlib import suppress
 from enum import Enum, auto
 from importlib.metadata import version
 from pathlib import Path
@@ -16,32 +15,38 @@ from msgspec import structs
 from enrichd import server_list
 from enrichd.clock import Clock
 from enrichd.config import Config
+from enrichd.embed.model import configured
+from enrichd.embed.nearest import Meaning
+from enrichd.embed.service import Embedding
 from enrichd.enrich.service import Enrichment, EnrichOptions
-from enrichd.errors import AlreadyLocked, AnswerIsNo, UsageError
+from enrichd.errors import AlreadyLocked
 from enrichd.index.run import IndexOptions
 from enrichd.indexing import Indexing
+from enrichd.job_feed import JobFeed
+from enrichd.jobs import Jobs
 from enrichd.metrics import Metrics
 from enrichd.query.answers import NOTHING, UnindexedOf
 from enrichd.query.servers import RestartedServer, ServerList
 from enrichd.query.status import DaemonInfo, ServerInfo, Status, build
 from enrichd.report import WaitReport
+from enrichd.runs import Runs
 from enrichd.servers import advice, profiles
 from enrichd.services import Services
+from enrichd.settings import SOURCES
 from enrichd.waiting import Waiting
+from enrichd.workspaces import Workspaces
 from enrichd_tracker.backoff import BackoffPolicy
 from enrichd_tracker.enrichment import EnrichmentTracker
-from enrichd_tracker.errors import StoreUnavailable
-from enrichd_tracker.model import Lane, Workspace
+from enrichd_tracker.model import JobStatus, Lane, Workspace
 from enrichd_tracker.store.port import Reader
+from enrichd_tracker.store.port_embeddings import EmbeddingModel
 from enrichd_tracker.store.sqlite import SqliteStore
 
 NOT_LOOKED_AT = "its files have not been looked at since the start"
 _TICKS_TILL_DEAD = 3
 _LEAST_PATIENCE_S = 30.0
-_TRY_AGAIN_S = 1.0
 _LOCK_TRIES = 20
 _LOCK_AGAIN_S = 0.05
-_TAKING_UP = "taking up workspaces"
 
 _log = structlog.get_logger()
 
@@ -95,7 +100,9 @@ class App:
             jitter=self._random.random,
             on_stale=lambda each: self.indexing.request(each),  # noqa: PLW0108 - made below
         )
-        self.indexing = Indexing(
+        self.embedding = self._made_embedding()
+        """The embedding stage, where it is configured."""
+        self.runs = Runs(
             store=store,
             enrichment=self.enrichment,
             clock=clock,
@@ -103,9 +110,11 @@ class App:
             owner=f"{os.uname().nodename}:{os.getpid()}:{self._random.getrandbits(32):08x}",
             options=self._index_options,
             on_languages=self._serve_languages,
+            embedding=lambda: self.embedding,
         )
-
-        self._waiting = Waiting(
+        self.indexing = Indexing(self.runs, clock=clock, options=self._index_options)
+        self.job_feed = JobFeed(store, clock)
+        self.waiting = Waiting(
             store=store,
             indexing=self.indexing,
             enrichment=self.enrichment,
@@ -113,11 +122,31 @@ class App:
             servers=self.servers,
             advice=self.advice,
         )
+        self.jobs = Jobs(
+            store=store,
+            indexing=self.indexing,
+            runs=self.runs,
+            waiting=self.waiting,
+            clock=clock,
+            metrics=self.metrics,
+            max_clone_bytes=lambda: self.config.index.max_clone_bytes,
+        )
+        self.workspaces = Workspaces(
+            store=store,
+            indexing=self.indexing,
+            enrichment=self.enrichment,
+            jobs=self.jobs,
+            services=self.services,
+            clock=clock,
+            configured=lambda: self.config.workspaces,
+            sources=config.daemon.database.parent / SOURCES,
+        )
 
     @classmethod
     async def open(cls, config: Config, clock: Clock, servers: Servers = Servers.ALWAYS) -> App:
         """Check what can be checked, take the database, begin to enrich what it holds."""
         profiles(config)
+        configured(config)
         store = await _open_store(config.daemon.database, clock)
         app = cls(config, clock, store, servers)
         if store.set_aside is not None:
@@ -127,10 +156,12 @@ class App:
                 set_aside=str(store.set_aside),
             )
         try:
-            for job in await store.end_interrupted_jobs(app.indexing.owner):
+            for job in await store.end_interrupted_jobs(app.runs.owner):
                 _log.warning("job was interrupted", action="job_interrupted", job=job)
+                app.metrics.jobs.labels(JobStatus.FAILED).inc()
             await app.enrichment.start()
             app.services.start("indexing", app.indexing.run())
+            app.services.start("job feed", app.job_feed.run())
         except BaseException:
             await app.close()
             raise
@@ -141,75 +172,32 @@ class App:
         self._stopping = True
         await asyncio.gather(self.indexing.stop_watching(), self.enrichment.stop())
         await self.services.stop()
+        if self.embedding is not None:
+            await self.embedding.close()
         await self.store.close()
 
-    # Workspaces.
+    def _made_embedding(self) -> Embedding | None:
+        found = configured(self.config)
+        if found is None:
+            return None
+        return Embedding(
+            store=self.store, clock=self.clock, metrics=self.metrics.embedding, found=found
+        )
+
+    async def meaning_of(self, text: str) -> Meaning | None:
+        """What a text means to the configured model; None where none is."""
+        return None if self.embedding is None else await self.embedding.meaning_of(text)
+
+    async def embedding_model(self) -> EmbeddingModel | None:
+        """The configured model; None where none is."""
+        return None if self.embedding is None else await self.embedding.model()
 
     async def serve(self) -> None:
         """Be the daemon: keep every workspace indexed and enriched from now on."""
-        await self._take_up_all_at_last()
+        await self.workspaces.begin()
+        self.services.start("jobs", self.jobs.run())
         self.indexing.watch(self.services)
         self.enrichment.check_for_drift(self._random.random, self.indexing.is_calm)
-
-    async def take_up_all(self) -> None:
-        """Take up the workspaces of the configuration and those that were added."""
-        for each in self.config.workspaces:
-            await self.store.add_workspace(each.name, str(each.root.resolve()))
-        for workspace in await self.store.read(lambda reader: reader.workspaces()):
-            self.indexing.take_up(workspace)
-
-    async def _take_up_all_at_last(self) -> None:
-        """The same; where the database can't be written just now, as soon as it can."""
-        await self.services.end(_TAKING_UP)
-        try:
-            await self.take_up_all()
-        except StoreUnavailable as error:
-            _log.error("can't write", action="store_unavailable", error=error.message)
-            self.services.start(_TAKING_UP, self._insist_on_taking_up(), finite=True)
-
-    async def _insist_on_taking_up(self) -> None:
-        while True:
-            await self.clock.sleep(_TRY_AGAIN_S)
-            with suppress(StoreUnavailable):
-                return await self.take_up_all()
-
-    async def add_workspace(self, root: Path, name: str | None) -> Workspace:
-        """Serve another folder from now on; without a name it gets its folder's."""
-        workspace = await self.register(root, name)
-        self.indexing.take_up(workspace)
-        return workspace
-
-    async def register(self, root: Path, name: str | None) -> Workspace:
-        """The workspace of a folder, made where it is new."""
-        try:
-            folder = await asyncio.to_thread(root.resolve, strict=True)
-        except OSError as error:
-            raise UsageError(f"cannot use {root}: {error.strerror}") from error
-        if not folder.is_dir():
-            raise UsageError(f"{root} is not a folder", hint="give the folder that holds it")
-        known = await self.store.read(lambda reader: reader.workspaces())
-        wanted = name or free_name(folder, {each.name: each.root for each in known})
-        return await self.store.add_workspace(wanted, str(folder))
-
-    async def remove_workspace(self, name: str) -> None:
-        """Forget a workspace whole."""
-        for workspace in await self.store.read(lambda reader: reader.workspaces()):
-            if workspace.name == name:
-                break
-        else:
-            raise AnswerIsNo(
-                f"there is no workspace named {name}", hint="`enrichd workspaces list` shows them"
-            )
-        if any(each.name == name for each in self.config.workspaces):
-            raise AnswerIsNo(
-                f"the workspace {name} comes from the configuration",
-                hint="remove its [[workspace]] there and reload",
-            )
-        await self.indexing.let_go(workspace)
-        await self.enrichment.remove_lanes(workspace.id)
-        for symbol_id in await self.store.remove_workspace(workspace.id):
-            self.enrichment.tracker.clear_failure(symbol_id)
-        self.enrichment.monitor.new_work()
 
     def _index_options(self, workspace: Workspace) -> IndexOptions:
         index = self.config.index
@@ -272,7 +260,7 @@ class App:
     @property
     def generation(self) -> tuple[int, int, str]:
         """Differs from an earlier one when ``summary`` may."""
-        return self.enrichment.recorder.generation, self.indexing.runs, self.reload_problem
+        return self.enrichment.recorder.generation, self.runs.count, self.reload_problem
 
     async def summary(self) -> str:
         """One line on how things stand, for systemd."""
@@ -355,7 +343,7 @@ class App:
 
     async def wait(self, workspace: str | None, timeout_s: float) -> WaitReport:
         """Return when the graph is current, or the time is up."""
-        return await self._waiting.wait(workspace, timeout_s)
+        return await self.waiting.wait(workspace, timeout_s)
 
     async def retry(self, symbol_ids: list[int]) -> int:
         """Try these symbols again now."""
@@ -364,7 +352,12 @@ class App:
     async def reload(self, config: Config) -> None:
         """Go on with another configuration; the database and the doors stay what they are."""
         profiles(config)
+        configured(config)
         before, self.config = self.config, config
+        if before.embeddings != config.embeddings:
+            if self.embedding is not None:
+                await self.embedding.close()
+            self.embedding = self._made_embedding()
         self.enrichment.tracker.use_policy(_policy(config))
         self.enrichment.monitor.interval_s = config.monitor.interval_s
         self.enrichment.use_options(
@@ -375,17 +368,7 @@ class App:
                 await self.enrichment.remove_lanes(workspace_id)
         for worker in self.enrichment.lanes.values():
             worker.supervisor.hurry()
-        await self._take_up_all_at_last()
-
-
-def free_name(folder: Path, taken: dict[str, str]) -> str:
-    """The folder's own name, or with a number behind it where another folder bears it."""
-    allowed = "".join(each if each.isalnum() or each in "._-" else "-" for each in folder.name)
-    base = allowed.encode("ascii", "replace").decode().replace("?", "-") or "root"
-    name, number = base, 2
-    while taken.get(name, str(folder)) != str(folder):
-        name, number = f"{base}-{number}", number + 1
-    return name
+        await self.workspaces.take_up_all_at_last()
 
 
 def _policy(config: Config) -> BackoffPolicy:

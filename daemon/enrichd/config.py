@@ -24,7 +24,7 @@ from enrichd.settings import Misfit, Settings, did_you_mean, fitted, join_key, k
 SYSTEM_FILE = Path("/etc/enrichd/config.toml")
 PREFIX = "ENRICHD_"
 _FILE_VARIABLE = PREFIX + "CONFIG"
-_SECTIONS_OF_VARIABLES = ("daemon", "monitor", "tracker", "enrich", "index")
+_SECTIONS_OF_VARIABLES = ("daemon", "monitor", "tracker", "enrich", "index", "embeddings")
 
 
 class Config(Settings, frozen=True, kw_only=True):
@@ -191,6 +191,10 @@ class _Layers:
                 program: dict[str, object] = {"command": command[0]}
                 self._resolve(program, "command", f"server[{place}].command", home)
                 server["command"] = [program["command"], *command[1:]]
+        embeddings = self._document.get("embeddings")
+        # A bare name is that of a package; anything else is a path like all the others.
+        if isinstance(embeddings, dict) and "/" in str(embeddings.get("model", "")):
+            self._resolve(embeddings, "model", "embeddings.model", home)
         enrich = self._document.setdefault("enrich", {})
         if isinstance(enrich, dict) and isinstance(enrich.get("servers", {}), dict):
             # Naming a server for one language takes none from another.

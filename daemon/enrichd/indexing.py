@@ -6,28 +6,27 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
-from posixpath import dirname
 
 import structlog
 
 from enrichd.clock import Clock, within
-from enrichd.enrich.service import Enrichment
 from enrichd.errors import AnswerIsNo
-from enrichd.index.run import IndexOptions, IndexRun, RunResult
-from enrichd.index.survey import Tree
-from enrichd.lsp.documents import ChangeKind
-from enrichd.metrics import Metrics
+from enrichd.index.job import JobRecord, RunResult, end_badly
+from enrichd.index.languages import suffixes
+from enrichd.index.run import IndexOptions
+from enrichd.index.scope import Scope
+from enrichd.index.walk import walk
 from enrichd.news import News
 from enrichd.query.answers import Unindexed
 from enrichd.query.status import Freshness
-from enrichd.report import NoProgress, Progress
+from enrichd.report import Progress
+from enrichd.runs import Runs
 from enrichd.search_path import leave_out
 from enrichd.services import Services
 from enrichd.watch.kept import Kept
 from enrichd.watch.watcher import Watcher
 from enrichd_tracker.errors import EnrichdError, StoreDamaged, StoreUnavailable
-from enrichd_tracker.model import JobStatus, Workspace
-from enrichd_tracker.store.port import Store
+from enrichd_tracker.model import Workspace
 
 _TRY_AGAIN_S = 1.0
 _AT_ONCE = 2
@@ -42,33 +41,18 @@ _log = structlog.get_logger()
 
 
 class Indexing:
-    """Runs, and what leads to them: events, requests, and the slow look at everything."""
+    """What leads to runs: events, requests, and the slow look at everything."""
 
     def __init__(
-        self,
-        *,
-        store: Store,
-        enrichment: Enrichment,
-        clock: Clock,
-        metrics: Metrics,
-        owner: str,
-        options: Callable[[Workspace], IndexOptions],
-        on_languages: Callable[[Workspace, set[str]], Awaitable[None]],
+        self, runs: Runs, *, clock: Clock, options: Callable[[Workspace], IndexOptions]
     ) -> None:
         self.news = News()
         """Of changes that came, of looks that began and ended, of workspaces that came and went."""
         self.problems: dict[int, str] = {}
         """Why the last run over a workspace failed."""
-        self.owner = owner
-        """Who holds the leases of the jobs."""
-        self.runs = 0
-        """How many runs found something to do."""
-        self._store = store
-        self._enrichment = enrichment
+        self.runs = runs
         self._clock = clock
-        self._metrics = metrics
         self._options = options
-        self._on_languages = on_languages
         self._kept: dict[int, Kept] = {}
         self._services: Services | None = None
 
@@ -256,8 +240,11 @@ class Indexing:
     async def _index_quietly(self, kept: Kept) -> None:
         workspace = kept.workspace
         try:
-            result = await self._index(kept, kept.paths_to_look_at)
+            record = await self._index(kept, kept.paths_to_look_at)
         except StoreDamaged:
+            raise
+        except asyncio.CancelledError:
+            kept.fail(AnswerIsNo("the run was cancelled"), None)
             raise
         except EnrichdError as error:
             again_s = _TRY_AGAIN_S if isinstance(error, StoreUnavailable) else None
@@ -273,99 +260,77 @@ class Indexing:
                 )
             self.problems[workspace.id] = error.message
         else:
-            kept.end(found=result.job_id is not None)
+            kept.end(found=record.has_begun)
+            self.news.tell()
+            await self.runs.finish(workspace, record)
         finally:
             self.news.tell()
 
     async def index(self, workspace: Workspace, progress: Progress | None = None) -> RunResult:
         """Index what changed, now; a run that is under way is waited for first."""
-        return await self._index(self._kept[workspace.id], None, progress)
+        record = await self._index(self._kept[workspace.id], None, progress)
+        await self.runs.finish(workspace, record)
+        return record.result
 
     async def _index(
         self, kept: Kept, paths: frozenset[str] | None, progress: Progress | None = None
-    ) -> RunResult:
-        workspace = kept.workspace
+    ) -> JobRecord:
+        record = self.runs.record(kept.workspace, progress=progress)
         async with kept.lock:
-            run = IndexRun(
-                self._store,
-                workspace,
-                self._options(workspace),
-                clock=self._clock,
-                owner=self.owner,
-                progress=progress or NoProgress(),
-                before_change=lambda: self._enrichment.pause(workspace.id),
-            )
+            await self.runs.run(kept, record, paths, more_to_come=self.runs.embeds)
+        self.problems.pop(kept.workspace.id, None)
+        return record
+
+    async def run_job(
+        self,
+        workspace: Workspace,
+        record: JobRecord,
+        begin: Callable[[], Awaitable[Scope]],
+    ) -> None:
+        """Index as somebody asked, when it is this one's turn in the workspace.
+
+        ``begin`` begins the job and makes the files ready. Where all goes well the job is left
+        to be ended by the caller. Raises AnswerIsNo where the workspace is not kept any more, and
+        what the run raises.
+        """
+        kept = self._kept.get(workspace.id)
+        if kept is None:
+            raise AnswerIsNo(f"the workspace {workspace.name} was removed meanwhile")
+        async with kept.lock:
+            kept.take(record)
             try:
-                result = await run.run(paths, kept.tree)
-            except asyncio.CancelledError:
-                self._enrichment.resume(workspace.id, run.result.forgotten, changed=True)
+                scope = await begin()
+                if scope.is_partial and await self.runs.is_new(workspace):
+                    await self.runs.run(kept, self.runs.record(workspace), None)
+                await self.runs.run(kept, record, None, scope, more_to_come=True)
+            except BaseException as error:
+                await end_badly(record, error)
                 raise
-            except BaseException:
-                await self._after(workspace, run.result, kept.tree)
-                raise
-            await self._after(workspace, result, kept.tree)
+            finally:
+                kept.take(None)
         self.problems.pop(workspace.id, None)
-        kept.seen = True
-        kept.tree = result.tree or kept.tree
-        return result
 
-    async def _after(self, workspace: Workspace, result: RunResult, before: Tree | None) -> None:
-        if result.job_id is not None:
-            self.runs += 1
-            self._count(result)
-            await self._enrichment.files_changed(
-                workspace.id,
-                [
-                    *_folder_changes(workspace.root, result, before),
-                    *((path, ChangeKind.CREATED) for path in result.created),
-                    *((path, ChangeKind.CHANGED) for path in result.changed),
-                    *((path, ChangeKind.DELETED) for path in result.removed),
-                ],
-            )
-            _log.info(
-                "indexed",
-                action="indexed",
-                workspace=workspace.name,
-                changed=len(result.created) + len(result.changed),
-                removed=len(result.removed),
-                failed=result.failed,
-                seconds=round(result.seconds, 3),
-                error=result.error,
-            )
-        try:
-            await self._on_languages(workspace, set(result.languages))
-        finally:
-            changed = result.job_id is not None
-            self._enrichment.resume(workspace.id, result.forgotten, changed=changed)
+    async def count(self, workspace: Workspace, scope: Scope) -> int:
+        """How many files of the workspace are in the scope."""
+        options = self._options(workspace)
+        walked = await asyncio.to_thread(
+            walk, Path(workspace.root), exclude=options.exclude, languages=suffixes()
+        )
+        return sum(scope.covers(file.path, file.language) for file in walked.files)
 
-    def _count(self, result: RunResult) -> None:
-        self._metrics.jobs.labels(result.status).inc()
-        for stage, seconds in result.stage_seconds.items():
-            self._metrics.stage_duration.labels(stage).observe(seconds)
-        if result.status is JobStatus.COMPLETED and not (result.created or result.changed):
-            self._metrics.jobs_zero_files.inc()
-        for kind, n in result.errors.items():
-            self._metrics.indexing_errors.labels(kind).inc(n)
+    def cancel(self, job_id: str, why: str) -> bool:
+        """Break off the run that this job is, if it is under way."""
+        for kept in self._kept.values():
+            record, task = kept.record, kept.task
+            if task is not None and record is not None and record.is_job(job_id):
+                return task.cancel(why)
+        return False
 
-
-def _folder_changes(
-    root: str, result: RunResult, before: Tree | None
-) -> list[tuple[str, ChangeKind]]:
-    """The folders that came and went with the files.
-
-    ty looks once whether a module is a folder, and believes it until it is told of the folder.
-    """
-    if result.tree is None:
-        return []
-    there = result.tree.folders
-    if before is not None:
-        created, gone = there - before.folders, before.folders - there
-    else:
-        created, gone = there & {dirname(path) for path in result.created}, frozenset[str]()
-    return [
-        *((path, ChangeKind.DELETED) for path in sorted(gone) if not Path(root, path).is_dir()),
-        *((path, ChangeKind.CREATED) for path in sorted(created)),
-    ]
+    def running_in(self, workspace_id: int) -> str | None:
+        """The job that is under way there."""
+        kept = self._kept.get(workspace_id)
+        record = kept.record if kept is not None else None
+        return record.job_id if record is not None and record.has_begun else None
 
 
 def _service_name(workspace: Workspace) -> str:

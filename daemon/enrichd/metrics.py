@@ -14,11 +14,28 @@ from prometheus_client import (
     disable_created_metrics,
 )
 
+from enrichd_tracker.model import JobStatus
+
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 _REQUEST_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 30)
 _STAGE_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 _TICK_BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1)
+
+
+class EmbeddingMetrics:
+    """Those of the embedding stage: they are there only where the stage is."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.embedded = Counter(
+            "enrichd_embeddings", "Texts of symbols that were embedded.", registry=registry
+        )
+        self.duration = Histogram(
+            "enrichd_embedding_duration_seconds",
+            "Time that runs of the embedding stage took that had something to embed.",
+            registry=registry,
+            buckets=_STAGE_BUCKETS,
+        )
 
 
 class Metrics:
@@ -75,6 +92,8 @@ class Metrics:
             "monitor_last_tick_timestamp_seconds", "When the monitor last ticked, Unix time."
         )
         self.jobs = counter("jobs", "Jobs that ended, by status.", "status")
+        for status in (JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED):
+            self.jobs.labels(status)
         self.jobs_zero_files = counter(
             "jobs_completed_zero_files", "Jobs that completed without a file to index."
         )
@@ -100,3 +119,11 @@ class Metrics:
             "config_last_reload_successful", "1 if the configuration in force is the file's."
         )
         self.config_reload_ok.set(1)
+        self._embedding: EmbeddingMetrics | None = None
+
+    @property
+    def embedding(self) -> EmbeddingMetrics:
+        """Those of the embedding stage; from the first look on they are there."""
+        if self._embedding is None:
+            self._embedding = EmbeddingMetrics(self.registry)
+        return self._embedding

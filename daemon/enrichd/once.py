@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from contextlib import suppress
 from pathlib import Path
 
 from enrichd.app import App, Servers
 from enrichd.clock import Clock, SystemClock, within
 from enrichd.config import Config
+from enrichd.index.job import RunResult
 from enrichd.index.languages import languages
-from enrichd.index.run import RunResult
 from enrichd.lsp.states import ServerState
 from enrichd.report import IndexReport, Progress
 from enrichd.waiting import why_it_waits, why_skipped
 from enrichd_tracker.model import Workspace
 from enrichd_tracker.store.port import WorkspaceCounts
-
-_LOOK_EVERY_S = 0.1
 
 
 def run_index(
@@ -55,7 +52,7 @@ class _Once:
     async def run(self, path: Path, *, enrich: bool, timeout_s: float | None) -> IndexReport:
         started = self._clock.monotonic()
         app = self._app
-        workspace = await app.register(path, None)
+        workspace = await app.workspaces.register(path, None)
         app.indexing.adopt(workspace)
         result = await app.indexing.index(workspace, self._progress)
         indexed = self._clock.monotonic()
@@ -87,7 +84,7 @@ class _Once:
             requests=requests,
             server=", ".join(f"{each.name} {each.version}" for each in servers if each.version)
             or None,
-            complete=not counts.orphans and not counts.skipped and result.error is None,
+            complete=not counts.orphans and not counts.skipped and not result.has_failed,
             nothing_to_do=result.nothing_to_do and not requests,
             problems=[*_file_problems(result), *problems],
             job=jobs[0] if jobs and result.job_id == jobs[0].job_id else None,
@@ -95,7 +92,7 @@ class _Once:
 
     async def _enrich(self, workspace: Workspace, timeout_s: float | None) -> bool:
         """Wait until the workspace is settled; False when the time was up first."""
-        total = await self._waiting(workspace)
+        total = await self._app.waiting.orphans(workspace)
         if total:
             self._progress.stage("enriching", total)
         settled = asyncio.ensure_future(self._until_settled(workspace, total))
@@ -117,24 +114,18 @@ class _Once:
         return True
 
     async def _until_settled(self, workspace: Workspace, total: int) -> None:
-        enrichment = self._app.enrichment
         told = ""
-        seen = enrichment.progress.count
-        while not await enrichment.settled(workspace.id):
-            self._progress.advance(total - await self._waiting(workspace), total)
+
+        async def advance(left: int) -> None:
+            nonlocal told
+            self._progress.advance(total - left, total)
             if (text := self._what_is_waited_for()) != told:
                 told = text
                 if text:
                     self._progress.message(text)
-            await self._clock.sleep(_LOOK_EVERY_S)
-            with suppress(TimeoutError):
-                await within(self._clock, 1.0, enrichment.progress.after(seen))
-            seen = enrichment.progress.count
-        self._progress.advance(total, total)
 
-    async def _waiting(self, workspace: Workspace) -> int:
-        counts = await self._app.store.read(lambda reader: reader.orphans_by_language(workspace.id))
-        return sum(counts.values())
+        await self._app.waiting.until_settled(workspace, advance)
+        self._progress.advance(total, total)
 
     def _what_is_waited_for(self) -> str:
         waits = [
@@ -171,4 +162,5 @@ class _Once:
 
 
 def _file_problems(result: RunResult) -> list[str]:
-    return [*result.problems, *([result.error] if result.error else [])]
+    failed = [result.error] if result.has_failed and result.error else []
+    return [*result.problems, *failed]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import Protocol
 
 from msgspec import Struct
@@ -10,13 +11,13 @@ from enrichd_tracker.jobs import Job
 
 
 class Progress(Protocol):
-    """Whoever shows how far a run is. None of these may raise, none is waited for."""
+    """Whoever shows how far a run is. One who raises, or takes too long, is told nothing more."""
 
-    def stage(self, name: str, total: int | None) -> None:
+    def stage(self, name: str, total: int | None) -> Awaitable[None] | None:
         """Another stage begins; ``total`` is None while nobody knows how much there is."""
         ...
 
-    def advance(self, done: int, total: int | None, current: str = "") -> None:
+    def advance(self, done: int, total: int | None, current: str = "") -> Awaitable[None] | None:
         """How much of the stage is done, and what is worked on."""
         ...
 
@@ -53,7 +54,8 @@ class IndexReport(Struct, frozen=True, kw_only=True):
     root: str
     files: int
     files_changed: int
-    files_removed: int
+    files_removed: int | None
+    """None where a daemon did it, which does not count them."""
     symbols: int
     edges: dict[str, int]
     outcomes: dict[str, int]

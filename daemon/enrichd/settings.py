@@ -32,6 +32,8 @@ DocumentPolicy = Literal["none", "per-file", "all"]
 Text = Annotated[str, Meta(min_length=1)]
 AboveZero = Annotated[float, Meta(gt=0)]
 WORKSPACE_NAME = re.compile(r"[A-Za-z0-9._-]+")
+SOURCES = "sources"
+"""The folder beside the database in which repositories are cloned."""
 
 
 class Address(Struct, frozen=True):
@@ -109,6 +111,15 @@ class IndexSettings(Struct, frozen=True, kw_only=True):
     max_file_bytes: Annotated[int, Meta(gt=0)] = 2 * 1024 * 1024
     exclude: tuple[Text, ...] = ()
     parse_processes: Annotated[int, Meta(ge=0)] = 0
+    max_clone_bytes: Annotated[int, Meta(gt=0)] = 1024 * 1024 * 1024
+    """What a clone of a Git URL may take on the disk, work tree and history."""
+
+
+class EmbeddingsSettings(Struct, frozen=True, kw_only=True):
+    """``[embeddings]``: the model that symbols are embedded with; empty for none."""
+
+    model: str = ""
+    """A folder (with ``/`` in it), or the name of an installed package that carries one."""
 
 
 class ServerSettings(Struct, frozen=True, kw_only=True):
@@ -144,6 +155,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     tracker: TrackerSettings = field(default_factory=TrackerSettings)
     enrich: EnrichSettings = field(default_factory=EnrichSettings)
     index: IndexSettings = field(default_factory=IndexSettings)
+    embeddings: EmbeddingsSettings = field(default_factory=EmbeddingsSettings)
     servers: tuple[ServerSettings, ...] = field(default=(), name="server")
 
     def __post_init__(self) -> None:
@@ -317,3 +329,13 @@ def _explained(error: msgspec.ValidationError) -> Misfit:
     text = text.replace("text of length >= 1", "text that isn't empty")
     text = text.replace("a list of length >= 1", "a list that isn't empty")
     return Misfit(key, text[:1].lower() + text[1:])
+
+
+def free_name(wanted: str, folder: Path, taken: dict[str, str]) -> str:
+    """A name for a folder: as wanted, or with a number behind it where another folder bears it."""
+    allowed = "".join(each if each.isalnum() or each in "._-" else "-" for each in wanted)
+    base = allowed.encode("ascii", "replace").decode().replace("?", "-") or "root"
+    name, number = base, 2
+    while taken.get(name, str(folder)) != str(folder):
+        name, number = f"{base}-{number}", number + 1
+    return name

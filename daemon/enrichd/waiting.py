@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
 
@@ -21,6 +21,8 @@ from enrichd.report import WaitReport, WorkspaceWait
 from enrichd_tracker.model import Workspace
 from enrichd_tracker.store.port import Reader, Store, WorkspaceCounts
 
+_LOOK_EVERY_S = 0.1
+_LOOK_AT_LEAST_EVERY_S = 1.0
 _AT_LEAST_EVERY_S = 5.0
 """The monitor's ticks change what is served without news."""
 
@@ -91,6 +93,36 @@ class Waiting:
             workspaces=rows,
             problems=told,
         )
+
+    async def orphans(self, workspace: Workspace) -> int:
+        """How many symbols lack an outcome."""
+        return sum((await self._store.read(partial(_found, workspace))).orphans.values())
+
+    async def until_settled(
+        self,
+        workspace: Workspace,
+        advance: Callable[[int], Awaitable[None]],
+        *,
+        retries: bool = True,
+    ) -> None:
+        """Return when nothing in the workspace is left that can be served, whatever its files do.
+
+        ``advance`` is told how many orphans there are. Without ``retries`` symbols that wait for
+        their next attempt are not waited for.
+        """
+        progress = self._enrichment.progress
+        seen = progress.count
+        while not await self._enrichment.settled(workspace.id, retries=retries):
+            await advance(await self.orphans(workspace))
+            await self._clock.sleep(_LOOK_EVERY_S)
+            with suppress(TimeoutError):
+                await within(self._clock, _LOOK_AT_LEAST_EVERY_S, progress.after(seen))
+            seen = progress.count
+
+    async def reasons(self, workspace: Workspace) -> list[str]:
+        """Why its graph is not complete, one sentence each; none where it is."""
+        found = await self._store.read(partial(_found, workspace))
+        return self._reasons(workspace, found, {}, late=False)
 
     async def _until_current(self, wanted: list[Workspace], problems: dict[int, str]) -> None:
         async with asyncio.TaskGroup() as group:

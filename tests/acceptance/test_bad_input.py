@@ -5,17 +5,14 @@ What else can be done meanwhile goes on being done.
 
 from __future__ import annotations
 
-import os
-import shutil
 import socket
 import sqlite3
-import subprocess
 import time
 from pathlib import Path
 
 import pytest
 from tests.figures import Reached
-from tests.running import Place, Said, free_port, running, write_tree
+from tests.running import Place, Said, as_one_of_many, free_port, running, write_tree
 
 BROKEN = b"""def before():
     return 1
@@ -130,7 +127,7 @@ def test_an_unreadable_file_is_an_io_error_and_the_rest_goes_on(place: Place) ->
     root = write_tree(place.folder / "root", {"good.py": GOOD, "secret.py": GOOD})
     (root / "secret.py").chmod(0)
     place.configure()
-    said = as_one_of_many(place, "index", root)
+    said = place.run("index", root, under=as_one_of_many())
     assert "secret.py: " in said.out
     assert "ermission denied" in said.out
     assert "Traceback" not in said.err
@@ -144,7 +141,7 @@ def test_an_unreadable_folder_is_named_and_the_rest_goes_on(place: Place) -> Non
     root = write_tree(place.folder / "root", {"good.py": GOOD, "shut/in.py": GOOD})
     (root / "shut").chmod(0)
     place.configure()
-    said = as_one_of_many(place, "index", root)
+    said = place.run("index", root, under=as_one_of_many())
     (root / "shut").chmod(0o755)
     assert "shut: " in said.out
     assert "ermission denied" in said.out
@@ -155,22 +152,9 @@ def test_a_database_where_one_may_not_write_exits_77(place: Place) -> None:
     root = write_tree(place.folder / "root", {"good.py": GOOD})
     shut = place.folder / "shut"
     shut.mkdir(mode=0o555)
-    said = as_one_of_many(place, "index", root, "--db", shut / "enrichd.db")
+    said = place.run("index", root, "--db", shut / "enrichd.db", under=as_one_of_many())
     shut.chmod(0o755)
     assert str(shut) in refused(said, 77)
-
-
-def as_one_of_many(place: Place, *arguments: str | Path) -> Said:
-    """Run a command as somebody to whom permissions apply, as they do not to root."""
-    if os.geteuid() != 0:
-        return place.run(*arguments)
-    if shutil.which("setpriv") is None:
-        pytest.skip("root may read and write everything, and there is no setpriv to be less")
-    less = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"]
-    trial = subprocess.run([*less, "true"], capture_output=True, text=True, check=False)
-    if trial.returncode != 0:
-        pytest.skip(f"root may read and write everything, and can't be less: {trial.stderr}")
-    return place.run(*arguments, under=less)
 
 
 def test_a_link_that_leads_nowhere_and_one_that_leads_out_cost_nothing(place: Place) -> None:

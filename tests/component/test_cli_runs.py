@@ -107,7 +107,8 @@ def test_jobs_are_listed_and_shown_with_their_stages(place: Place, root: Path) -
     ]
     one = place.ask("jobs", jobs[1]["job_id"][:12])
     assert one == jobs[1]
-    assert [each["stage"] for each in one["stages"]] == ["parsing", "storing"]
+    stages = ["analyzing", "parsing", "storing", "validating"]
+    assert [each["stage"] for each in one["stages"]] == stages
     assert f"job        {one['job_id']}\n" in place.run("jobs", one["job_id"]).out
     said = place.run("jobs", "f" * 40)
     assert said.code == 1

@@ -61,7 +61,7 @@ class Keeper:
             index=IndexSettings(parse_processes=1),
         )
         self._app = app = await App.open(config, self._clock, self._servers)
-        self._workspace = await app.register(self.root, "tree")
+        self._workspace = await app.workspaces.register(self.root, "tree")
         app.indexing.adopt(self._workspace)
         commit = app.store.commit
 

@@ -193,7 +193,7 @@ async def until(app: App, condition: Callable[[], Awaitable[bool]]) -> None:
 
 async def index_only(database: Path, *roots: Path) -> None:
     app = await App.open(config_of(database, *roots), SystemClock(), Servers.NEVER)
-    await app.take_up_all()
+    await app.workspaces.take_up_all()
 
     async def indexed() -> bool:
         stamps = await app.store.read(
@@ -214,7 +214,7 @@ async def enrich(
         "enrichd.enrich.service.Supervisor", functools.partial(Supervisor, spawn=spawn)
     )
     app = await App.open(config_of(database, served, *others), SystemClock())
-    await app.take_up_all()
+    await app.workspaces.take_up_all()
     found = await app.store.read(lambda reader: reader.workspaces())
     ids = {each.root: each.id for each in found}
 

@@ -89,7 +89,13 @@ def test_the_defaults_are_those_of_the_contract() -> None:
             "request_timeout_s": 25.0,
             "servers": {"python": "ty"},
         },
-        "index": {"max_file_bytes": 2097152, "exclude": (), "parse_processes": 0},
+        "index": {
+            "max_file_bytes": 2097152,
+            "exclude": (),
+            "parse_processes": 0,
+            "max_clone_bytes": 1073741824,
+        },
+        "embeddings": {"model": ""},
         "server": (),
     }
 
@@ -143,6 +149,7 @@ def test_flags_win_over_the_environment_over_the_file_over_the_defaults(file: Pa
         ),
         ("ENRICHD_INDEX_EXCLUDE", "", "index.exclude", ()),
         ("ENRICHD_INDEX_PARSE_PROCESSES", "2", "index.parse_processes", 2),
+        ("ENRICHD_EMBEDDINGS_MODEL", "some-model", "embeddings.model", "some-model"),
     ],
 )
 def test_a_variable_sets_its_key(variable: str, text: str, key: str, value: object) -> None:
@@ -352,6 +359,7 @@ WORKSPACE = "[[workspace]]\nname = 'a'\nroot = '/a'\n"
         ("[enrich]\nrequest_timeout_s = 0", "enrich.request_timeout_s: expected a number > 0"),
         ("[index]\nparse_processes = -1", "index.parse_processes: expected a whole number >= 0"),
         ("[index]\nmax_file_bytes = 0", "index.max_file_bytes: expected a whole number >= 1"),
+        ("[index]\nmax_clone_bytes = 0", "index.max_clone_bytes: expected a whole number >= 1"),
         ("[[server]]\nname='x'\nwindow=0", "server[0].window: expected a whole number >= 1"),
         (
             "[[server]]\nname='x'\nready_timeout_s=0",

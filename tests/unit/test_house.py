@@ -113,7 +113,9 @@ def test_every_task_has_a_name(module: Path) -> None:
     assert nameless == []
 
 
-@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-dev.lock"])
+@pytest.mark.parametrize(
+    "lock", ["requirements.lock", "requirements-dev.lock", "requirements-api.lock"]
+)
 def test_a_lock_names_no_machine_and_no_registry(lock: str) -> None:
     text = (ROOT / lock).read_text()
     assert not re.search(r"://|^\s*--(?!hash=)|(^|\s)/", text, re.MULTILINE)

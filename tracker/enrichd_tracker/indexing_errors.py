@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import re
 
 from enrichd_tracker.model import Failure
+
+_NUMBER = re.compile(r"0x[0-9a-f]+|\d+")
 
 MAX_MESSAGE_CHARS = 500
 MAX_TRACEBACK_CHARS = 10_000
@@ -16,6 +19,9 @@ def kept(text: str, max_chars: int) -> str:
 
 
 def fingerprint(path: str, failure: Failure) -> bytes:
-    """Sixteen bytes that are equal for the same error on the same file."""
-    identity = "\0".join((path, failure.type, failure.message))
+    """Sixteen bytes that are equal for the same error on the same file.
+
+    Numbers in the message count for nothing: it is the same error on another line.
+    """
+    identity = "\0".join((path, failure.type, _NUMBER.sub("#", failure.message)))
     return hashlib.blake2b(identity.encode(errors="backslashreplace"), digest_size=16).digest()

@@ -124,6 +124,14 @@ class ErrorType(StrEnum):
     UNEXPECTED = "unexpected_error"
 
 
+class ErrorStatus(StrEnum):
+    """Where an indexing error stands."""
+
+    OPEN = "open"
+    RESOLVED = "resolved"  # its file was indexed without it, or is gone
+    IGNORED = "ignored"  # by a person, until one reopens it
+
+
 class JobStatus(StrEnum):
     """Where a job stands."""
 
@@ -140,6 +148,7 @@ class Stage(StrEnum):
     CLONING = "cloning"
     ANALYZING = "analyzing"
     PARSING = "parsing"
+    EMBEDDING = "embedding"
     STORING = "storing"
     VALIDATING = "validating"
     ENRICHING = "enriching"
@@ -270,6 +279,7 @@ class ParsedFile(Struct, array_like=True, frozen=True, gc=False):
     error_lines: list[int] = []
     """1-based, the first ten."""
     error_count: int = 0
+    """Lines with an error, in all."""
     lost_bytes: int = 0
     ascii: bool = True
     """No character takes more than one byte, so that columns are the same in every encoding."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from http import HTTPStatus
 from typing import assert_never
 
@@ -17,17 +18,33 @@ from enrichd.query.select import AmbiguousSymbol
 
 _log = structlog.get_logger()
 
-_CODES = {  # not HTTPStatus's names: Python 3.13 changed some of them
-    HTTPStatus.BAD_REQUEST: "bad_request",
-    HTTPStatus.UNAUTHORIZED: "unauthorized",
-    HTTPStatus.FORBIDDEN: "forbidden",
-    HTTPStatus.NOT_FOUND: "not_found",
-    HTTPStatus.METHOD_NOT_ALLOWED: "wrong_method",
-    HTTPStatus.CONFLICT: "ambiguous",
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "too_large",
-    HTTPStatus.UNPROCESSABLE_ENTITY: "bad_value",
-    HTTPStatus.INTERNAL_SERVER_ERROR: "internal",
-    HTTPStatus.SERVICE_UNAVAILABLE: "unavailable",
+
+class Code(StrEnum):
+    """What went wrong, for programs."""
+
+    BAD_REQUEST = "bad_request"
+    UNAUTHORIZED = "unauthorized"
+    FORBIDDEN = "forbidden"
+    NOT_FOUND = "not_found"
+    WRONG_METHOD = "wrong_method"
+    AMBIGUOUS = "ambiguous"
+    TOO_LARGE = "too_large"
+    BAD_VALUE = "bad_value"
+    INTERNAL = "internal"
+    UNAVAILABLE = "unavailable"
+
+
+CODES = {
+    HTTPStatus.BAD_REQUEST: Code.BAD_REQUEST,
+    HTTPStatus.UNAUTHORIZED: Code.UNAUTHORIZED,
+    HTTPStatus.FORBIDDEN: Code.FORBIDDEN,
+    HTTPStatus.NOT_FOUND: Code.NOT_FOUND,
+    HTTPStatus.METHOD_NOT_ALLOWED: Code.WRONG_METHOD,
+    HTTPStatus.CONFLICT: Code.AMBIGUOUS,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: Code.TOO_LARGE,
+    HTTPStatus.UNPROCESSABLE_ENTITY: Code.BAD_VALUE,
+    HTTPStatus.INTERNAL_SERVER_ERROR: Code.INTERNAL,
+    HTTPStatus.SERVICE_UNAVAILABLE: Code.UNAVAILABLE,
 }
 
 
@@ -50,11 +67,12 @@ class Refused(Exception):
 
 
 class Problem(msgspec.Struct, frozen=True):
-    """What went wrong; programs can rely on ``code``."""
+    """What went wrong; programs can rely on `code`."""
 
     message: str
     hint: str | None
-    code: str
+    """What to do about it."""
+    code: Code
     candidates: list[SymbolView] | msgspec.UnsetType = msgspec.UNSET
     """The symbols that an ambiguous name may stand for."""
 
@@ -118,7 +136,7 @@ async def explain_errors(request: web.Request, handler: Handler) -> web.StreamRe
 
 
 def _explained(refused: Refused) -> web.Response:
-    problem = Problem(refused.message, refused.hint, _CODES[refused.status])
+    problem = Problem(refused.message, refused.hint, CODES[refused.status])
     return answer(ProblemDocument(problem), refused.status, refused.headers)
 
 
@@ -126,7 +144,7 @@ def _told(error: EnrichdError) -> web.Response:
     """The answer to an error that a person could meet on the command line."""
     if isinstance(error, AmbiguousSymbol):
         status = HTTPStatus.CONFLICT
-        problem = Problem(error.message, error.hint, _CODES[status], error.candidates)
+        problem = Problem(error.message, error.hint, CODES[status], error.candidates)
         return answer(ProblemDocument(problem), status)
     return _explained(Refused(status_of(error.exit_code), error.message, hint=error.hint))
 

@@ -6,13 +6,51 @@ from pathlib import Path
 from typing import Protocol
 
 from enrichd.clock import Clock
+from enrichd.job_feed import JobFeed
+from enrichd.jobs import Asked
 from enrichd.metrics import Metrics
 from enrichd.query.answers import UnindexedOf
+from enrichd.query.search import Meaning
 from enrichd.query.servers import RestartedServer, ServerList
 from enrichd.query.status import Status
 from enrichd.report import WaitReport
+from enrichd.sources.url import GitUrl
+from enrichd_tracker.jobs import JobRequest
 from enrichd_tracker.model import Workspace
 from enrichd_tracker.store.port import Store
+from enrichd_tracker.store.port_embeddings import EmbeddingModel
+
+
+class JobDesk(Protocol):
+    """Where jobs are asked for."""
+
+    async def ask(self, workspace: Workspace, request: JobRequest) -> Asked:
+        """Have it done when its turn comes."""
+        ...
+
+    async def count(self, workspace: Workspace, request: JobRequest) -> int:
+        """How many files it would go over; raises AnswerIsNo where there is no such folder."""
+        ...
+
+    async def cancel(self, job_id: str) -> None:
+        """Break it off, or don't let it begin; raises AnswerIsNo where it has ended."""
+        ...
+
+
+class WorkspaceDesk(Protocol):
+    """Where workspaces are added and removed."""
+
+    async def add(self, root: Path, name: str | None) -> Workspace:
+        """Index a folder from now on; without a name it gets its folder's."""
+        ...
+
+    async def source(self, url: GitUrl, branch: str | None, name: str | None) -> Workspace:
+        """The workspace that a repository is cloned into; made where it is new."""
+        ...
+
+    async def remove(self, name: str) -> None:
+        """Forget a workspace whole; raises AnswerIsNo where there is none of this name."""
+        ...
 
 
 class Daemon(Protocol):
@@ -26,6 +64,15 @@ class Daemon(Protocol):
 
     @property
     def clock(self) -> Clock: ...
+
+    @property
+    def job_feed(self) -> JobFeed: ...
+
+    @property
+    def jobs(self) -> JobDesk: ...
+
+    @property
+    def workspaces(self) -> WorkspaceDesk: ...
 
     @property
     def max_attempts(self) -> int:
@@ -72,10 +119,10 @@ class Daemon(Protocol):
         """Give up the memory of their failures; returns how many are asked again."""
         ...
 
-    async def add_workspace(self, root: Path, name: str | None) -> Workspace:
-        """Index a folder from now on; without a name it gets its folder's."""
+    async def meaning_of(self, text: str) -> Meaning | None:
+        """What a text means to the configured model; None where none is."""
         ...
 
-    async def remove_workspace(self, name: str) -> None:
-        """Forget a workspace whole; raises AnswerIsNo where there is none of this name."""
+    async def embedding_model(self) -> EmbeddingModel | None:
+        """The configured model; None where none is."""
         ...

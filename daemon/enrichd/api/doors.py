@@ -156,9 +156,9 @@ class Turns:
         async def take_turn(request: web.Request, handler: Handler) -> web.StreamResponse:
             if not request.path.startswith(_HEAVY):
                 return await handler(request)
-            door = _door_of(request)
+            door = door_of(request)
             if self._there[door] >= AT_WORK + MOST_WAITING:
-                raise _too_much("too many questions wait for their turn")
+                raise too_much("too many questions wait for their turn")
             self._there[door] += 1
             try:
                 async with self._turns[door]:
@@ -191,9 +191,9 @@ class Delivery:
     async def _deliver(
         self, request: web.Request, whole: web.StreamResponse, body: bytes
     ) -> web.StreamResponse:
-        door = _door_of(request)
+        door = door_of(request)
         if self._untaken[door] and self._untaken[door] + len(body) > MAX_UNTAKEN_BYTES:
-            raise _too_much("too many large answers wait for clients that do not read them")
+            raise too_much("too many large answers wait for clients that do not read them")
         response = web.StreamResponse(status=whole.status, headers=whole.headers)
         response.content_length = len(body)
         self._untaken[door] += len(body)
@@ -210,11 +210,13 @@ class Delivery:
         return response
 
 
-def _too_much(message: str) -> Refused:
+def too_much(message: str) -> Refused:
+    """The refusal of what there is no room for just now."""
     return Refused(HTTPStatus.SERVICE_UNAVAILABLE, message, hint="ask again in a moment")
 
 
-def _door_of(request: web.Request) -> sockets.AddressFamily:
+def door_of(request: web.Request) -> sockets.AddressFamily:
+    """By which door the request came; raises ConnectionResetError for a client that is gone."""
     peer: sockets.socket | None = request.get_extra_info("socket")
     if peer is None:
         raise ConnectionResetError("the client is gone")

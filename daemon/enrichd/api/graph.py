@@ -2,33 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
-from typing import Protocol
+from typing import Annotated, Protocol, TypeVar
 
-from aiohttp import web
-from msgspec import Struct
+from msgspec import Meta, Struct
 
-from enrichd.api.answers import answer
 from enrichd.api.daemon import Daemon
-from enrichd.api.parameters import Limit, Text, from_query
+from enrichd.api.parameters import GlobOrFolder, Limit, SymbolPattern, SymbolText, Text, about
+from enrichd.api.routing import AMBIGUOUS, NOT_FOUND, Route, get
 from enrichd.query.answers import Circumstances
-from enrichd.query.edges import callees, callers, references
+from enrichd.query.edges import EdgeAnswer, callees, callers, references
 from enrichd.query.explain import ExplainAnswer, explain
 from enrichd.query.select import Selected, select
-from enrichd.query.symbols import symbols
+from enrichd.query.symbols import SymbolList, symbols
 from enrichd.query.types import implementations, subtypes, supertypes
-from enrichd.query.unused import unused
+from enrichd.query.unused import UnusedList, unused
 from enrichd_tracker.errors import StoreUnavailable
+from enrichd_tracker.model import SymbolKind
 from enrichd_tracker.store.port import Reader
+
+R = TypeVar("R", bound=Struct)
+R_co = TypeVar("R_co", bound=Struct, covariant=True)
+
+Sure = Annotated[bool, Meta(description="Only what no use that led nowhere may mean.")]
 
 
 class SymbolQuery(Struct, frozen=True, forbid_unknown_fields=True):
     """A name, a part of one, or a glob, and where to look."""
 
-    q: Text
-    kind: Text | None = None
-    path: Text | None = None
+    q: SymbolPattern
+    kind: SymbolKind | None = None
+    path: GlobOrFolder | None = None
     workspace: Text | None = None
     limit: Limit = 100
 
@@ -36,24 +41,24 @@ class SymbolQuery(Struct, frozen=True, forbid_unknown_fields=True):
 class UnusedQuery(Struct, frozen=True, forbid_unknown_fields=True):
     """Where to look for what nothing points at."""
 
-    kind: Text | None = None
-    path: Text | None = None
+    kind: SymbolKind | None = None
+    path: GlobOrFolder | None = None
     workspace: Text | None = None
-    sure: bool = False
+    sure: Sure = False
     limit: Limit = 100
 
 
 class AboutSymbol(Struct, frozen=True, forbid_unknown_fields=True):
-    """The symbol that a question is about: a uid, a qualified name, or a place."""
+    """The symbol that a question is about."""
 
-    symbol: Text
+    symbol: SymbolText
     workspace: Text | None = None
 
 
-class Question(Protocol):
+class Question(Protocol[R_co]):
     """One of the functions of ``enrichd.query`` that are asked about a symbol."""
 
-    def __call__(self, reader: Reader, selected: Selected, given: Circumstances, /) -> object: ...
+    def __call__(self, reader: Reader, selected: Selected, given: Circumstances, /) -> R_co: ...
 
 
 class GraphRoutes:
@@ -62,49 +67,66 @@ class GraphRoutes:
     def __init__(self, daemon: Daemon) -> None:
         self._daemon = daemon
 
-    def table(self) -> Iterable[web.RouteDef]:
-        """Method, path and handler of each."""
+    def table(self) -> Iterable[Route]:
+        """What each asks and gives."""
         return (
-            web.get("/api/v1/symbols", self._symbols),
-            web.get("/api/v1/graph/callers", self._about(callers)),
-            web.get("/api/v1/graph/callees", self._about(callees)),
-            web.get("/api/v1/graph/references", self._about(references)),
-            web.get("/api/v1/graph/supertypes", self._about(supertypes)),
-            web.get("/api/v1/graph/subtypes", self._about(subtypes)),
-            web.get("/api/v1/graph/implementations", self._about(implementations)),
-            web.get("/api/v1/graph/unused", self._unused),
-            web.get("/api/v1/graph/explain", self._about(self._explain)),
+            get(
+                "/api/v1/symbols",
+                "Find symbols by a name, a part of one, or a glob",
+                self._symbols,
+                asks=SymbolQuery,
+                gives=SymbolList,
+                refuses=(NOT_FOUND,),
+            ),
+            self._about("callers", "Who calls it", callers, EdgeAnswer),
+            self._about("callees", "What its code calls", callees, EdgeAnswer),
+            self._about("references", "Who mentions it", references, EdgeAnswer),
+            self._about("supertypes", "From what it inherits", supertypes, EdgeAnswer),
+            self._about("subtypes", "What inherits from it", subtypes, EdgeAnswer),
+            self._about("implementations", "What overrides it", implementations, EdgeAnswer),
+            get(
+                "/api/v1/graph/unused",
+                "What nothing points at, and how sure that is",
+                self._unused,
+                asks=UnusedQuery,
+                gives=UnusedList,
+                refuses=(NOT_FOUND,),
+            ),
+            self._about(
+                "explain",
+                "What was asked about it, what came of it, what comes next",
+                self._explain,
+                ExplainAnswer,
+            ),
         )
 
-    async def _symbols(self, request: web.Request) -> web.Response:
-        wanted, given = from_query(request, SymbolQuery), self._circumstances()
-        found = await self._daemon.store.read(
+    async def _symbols(self, asked: SymbolQuery) -> SymbolList:
+        given = self._circumstances()
+        return await self._daemon.store.read(
             lambda reader: symbols(
                 reader,
-                wanted.q,
+                asked.q,
                 given,
-                kind=wanted.kind,
-                path=wanted.path,
-                workspace=wanted.workspace,
-                limit=wanted.limit,
+                kind=asked.kind,
+                path=asked.path,
+                workspace=asked.workspace,
+                limit=asked.limit,
             )
         )
-        return answer(found)
 
-    async def _unused(self, request: web.Request) -> web.Response:
-        wanted, given = from_query(request, UnusedQuery), self._circumstances()
-        found = await self._daemon.store.read(
+    async def _unused(self, asked: UnusedQuery) -> UnusedList:
+        given = self._circumstances()
+        return await self._daemon.store.read(
             lambda reader: unused(
                 reader,
                 given,
-                workspace=wanted.workspace,
-                kind=wanted.kind,
-                path=wanted.path,
-                sure=wanted.sure,
-                limit=wanted.limit,
+                workspace=asked.workspace,
+                kind=asked.kind,
+                path=asked.path,
+                sure=asked.sure,
+                limit=asked.limit,
             )
         )
-        return answer(found)
 
     def _circumstances(self) -> Circumstances:
         daemon = self._daemon
@@ -113,23 +135,31 @@ class GraphRoutes:
     def _explain(self, reader: Reader, selected: Selected, given: Circumstances) -> ExplainAnswer:
         return explain(reader, selected, given, max_attempts=self._daemon.max_attempts)
 
-    def _about(self, question: Question) -> Callable[[web.Request], Awaitable[web.Response]]:
-        async def handler(request: web.Request) -> web.Response:
-            wanted, given = from_query(request, AboutSymbol), self._circumstances()
+    def _about(self, name: str, summary: str, question: Question[R], gives: type[R]) -> Route:
+        async def ask(asked: AboutSymbol) -> R:
+            given = self._circumstances()
             waited_for: list[int] = []
 
-            def ask(reader: Reader) -> object:
-                selected = select(reader, wanted.symbol, workspace=wanted.workspace)
+            def read(reader: Reader) -> R:
+                with about("symbol"):
+                    selected = select(reader, asked.symbol, workspace=asked.workspace)
                 waited_for.extend(_unsettled(reader, selected))
                 return question(reader, selected, given)
 
-            found = await self._daemon.store.read(ask)
+            found = await self._daemon.store.read(read)
             if waited_for:
                 with suppress(StoreUnavailable):
                     await self._daemon.store.prefer(waited_for)
-            return answer(found)
+            return found
 
-        return handler
+        return get(
+            f"/api/v1/graph/{name}",
+            summary,
+            ask,
+            asks=AboutSymbol,
+            gives=gives,
+            refuses=(NOT_FOUND, AMBIGUOUS),
+        )
 
 
 def _unsettled(reader: Reader, selected: Selected) -> list[int]:

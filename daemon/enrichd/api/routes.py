@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterable
 from http import HTTPStatus
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from aiohttp import hdrs, web
 from msgspec import Meta, Struct
@@ -14,37 +14,72 @@ from prometheus_client.exposition import choose_encoder
 
 from enrichd.api.answers import answer
 from enrichd.api.daemon import Daemon
-from enrichd.api.parameters import Limit, Offset, Text, from_body, from_query
+from enrichd.api.parameters import (
+    AbsolutePath,
+    Limit,
+    Offset,
+    SymbolText,
+    Text,
+    WorkspaceName,
+    about,
+)
+from enrichd.api.routing import (
+    AMBIGUOUS,
+    NOT_FOUND,
+    Content,
+    Nothing,
+    Route,
+    delete,
+    get,
+    post,
+    raw,
+)
 from enrichd.errors import DaemonUnreachable
-from enrichd.query.failures import FailureState, failures
+from enrichd.query.answers import SCHEMA_VERSION, UnindexedFiles
+from enrichd.query.failures import FailureList, FailureState, failures
 from enrichd.query.select import chosen, select
-from enrichd.query.servers import Restarted
-from enrichd.settings import WORKSPACE_NAME
+from enrichd.query.servers import Restarted, ServerList
+from enrichd.query.status import Status
+from enrichd.report import WaitReport
 from enrichd_tracker.model import Workspace
 from enrichd_tracker.store.port import Reader
 
-_MOST_WAIT_S = 86_400.0
+WaitSeconds = Annotated[
+    float, Meta(gt=0, le=86_400, description="How many seconds to wait at most.")
+]
+
+
+_EXPOSITIONS = ("text/plain", "application/openmetrics-text")
 
 
 class FailuresPage(Struct, frozen=True, forbid_unknown_fields=True):
     """Whose failures, in which state, and how many of them."""
 
     workspace: Text | None = None
-    state: str | None = None
+    state: FailureState | None = None
     limit: Limit = 100
     offset: Offset = 0
-
-    def __post_init__(self) -> None:
-        if self.state is not None and self.state not in list(FailureState):
-            raise ValueError(f"state: expected {' or '.join(FailureState)}, got {self.state}")
 
 
 class Retry(Struct, frozen=True, forbid_unknown_fields=True):
     """What to try again: one symbol, or everything that failed."""
 
-    symbol: Text | None = None
+    symbol: SymbolText | None = None
     workspace: Text | None = None
     all: bool = False
+
+    law: ClassVar[dict[str, object]] = {
+        "oneOf": [
+            {
+                "required": ["symbol"],
+                "properties": {"symbol": {"type": "string"}, "all": {"const": False}},
+            },
+            {
+                "required": ["all"],
+                "properties": {"symbol": {"type": "null"}, "all": {"const": True}},
+            },
+        ]
+    }
 
     def __post_init__(self) -> None:
         if (self.symbol is None) is not self.all:
@@ -53,7 +88,8 @@ class Retry(Struct, frozen=True, forbid_unknown_fields=True):
     def symbol_ids(self, reader: Reader) -> list[int]:
         """Raises AnswerIsNo where there is no such symbol or workspace."""
         if self.symbol is not None:
-            return select(reader, self.symbol, workspace=self.workspace).ids
+            with about("symbol"):
+                return select(reader, self.symbol, workspace=self.workspace).ids
         workspace = None if self.workspace is None else chosen(reader, self.workspace)[0].id
         return [each.symbol_id for each in reader.failures(workspace)]
 
@@ -66,34 +102,63 @@ class RestartServer(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Wait(Struct, frozen=True, forbid_unknown_fields=True):
-    """For which workspace, and how many seconds at most."""
+    """For which workspace, and how long."""
 
     workspace: Text | None = None
-    timeout: Annotated[float, Meta(gt=0, le=_MOST_WAIT_S)] = 60.0
+    timeout: WaitSeconds = 60.0
 
 
 class NewWorkspace(Struct, frozen=True, forbid_unknown_fields=True):
-    """A folder to index; the daemon's working directory is nobody's business."""
+    """A folder to index, and what it is called; else it is named after the folder."""
 
-    root: Text
-    name: Text | None = None
-
-    def __post_init__(self) -> None:
-        if not Path(self.root).is_absolute() or "\0" in self.root:
-            raise ValueError("root: expected an absolute path")
-        if self.name is not None and not WORKSPACE_NAME.fullmatch(self.name):
-            raise ValueError('name: only letters, digits, ".", "_" and "-" can stand in it')
+    root: AbsolutePath
+    name: WorkspaceName | None = None
 
 
-class WorkspaceDocument(Struct, frozen=True):
+class OneWorkspace(Struct, frozen=True, forbid_unknown_fields=True):
+    """A workspace by its name."""
+
+    name: Text
+
+
+class Health(Struct, frozen=True):
+    """Whether the daemon does its work."""
+
+    ok: bool
+    problems: list[str]
+
+
+class Readiness(Struct, frozen=True):
+    """Whether the daemon can answer about every workspace."""
+
+    ok: bool
+    reasons: list[str]
+    """Why not."""
+
+
+class Retried(Struct, frozen=True, kw_only=True):
+    """How many symbols are asked again."""
+
+    schema_version: int = SCHEMA_VERSION
+    retried: int
+
+
+class WorkspaceView(Struct, frozen=True):
     """A workspace as clients see it."""
 
     name: str
     root: str
 
     @classmethod
-    def of(cls, workspace: Workspace) -> WorkspaceDocument:
+    def of(cls, workspace: Workspace) -> WorkspaceView:
         return cls(workspace.name, workspace.root)
+
+
+class WorkspaceList(Struct, frozen=True, kw_only=True):
+    """All of them."""
+
+    schema_version: int = SCHEMA_VERSION
+    workspaces: list[WorkspaceView]
 
 
 class DaemonRoutes:
@@ -110,99 +175,186 @@ class DaemonRoutes:
         """Those who wait are told that there is nothing to wait for any more."""
         self._stopping.set()
 
-    def table(self) -> Iterable[web.RouteDef]:
-        """Method, path and handler of each."""
+    def table(self) -> Iterable[Route]:
+        """What each asks and gives."""
+        return (*self._about_the_daemon(), *self._about_the_work(), *self._about_workspaces())
+
+    def _about_the_daemon(self) -> Iterable[Route]:
         return (
-            web.get("/healthz", self._healthz),
-            web.get("/readyz", self._readyz),
-            web.get("/metrics", self._metrics),
-            web.get("/api/v1/status", self._status),
-            web.get("/api/v1/servers", self._servers),
-            web.post("/api/v1/servers/restart", self._restart_server),
-            web.get("/api/v1/wait", self._wait),
-            web.get("/api/v1/unindexed", self._unindexed),
-            web.get("/api/v1/enrichment/failures", self._failures),
-            web.post("/api/v1/enrichment/retry", self._retry),
-            web.get("/api/v1/workspaces", self._workspaces),
-            web.post("/api/v1/workspaces", self._add_workspace),
-            web.delete("/api/v1/workspaces/{name}", self._remove_workspace),
+            raw(
+                "/healthz",
+                "Whether the daemon does its work",
+                self._healthz,
+                asks=Nothing,
+                answers=_either(Health),
+            ),
+            raw(
+                "/readyz",
+                "Whether the daemon can answer about every workspace",
+                self._readyz,
+                asks=Nothing,
+                answers=_either(Readiness),
+            ),
+            raw(
+                "/metrics",
+                "Metrics for Prometheus",
+                self._metrics,
+                asks=Nothing,
+                answers={HTTPStatus.OK: Content(_EXPOSITIONS)},
+            ),
+            get("/api/v1/status", "How things stand", self._status, asks=Nothing, gives=Status),
+            get(
+                "/api/v1/servers",
+                "The language servers: state, memory, requests, restarts",
+                self._servers,
+                asks=Nothing,
+                gives=ServerList,
+            ),
+            post(
+                "/api/v1/servers/restart",
+                "Start a language server afresh",
+                self._restart_server,
+                asks=RestartServer,
+                gives=Restarted,
+                refuses=(NOT_FOUND,),
+            ),
         )
 
-    async def _healthz(self, _: web.Request) -> web.Response:
+    def _about_the_work(self) -> Iterable[Route]:
+        return (
+            get(
+                "/api/v1/wait",
+                "Answer when the graph is current, or the time is up",
+                self._wait,
+                asks=Wait,
+                gives=WaitReport,
+                refuses=(NOT_FOUND,),
+            ),
+            get(
+                "/api/v1/unindexed",
+                "What was touched and is not in the graph as it is now",
+                self._unindexed,
+                asks=Nothing,
+                gives=UnindexedFiles,
+            ),
+            get(
+                "/api/v1/enrichment/failures",
+                "What failed, how often, and when it is tried again",
+                self._failures,
+                asks=FailuresPage,
+                gives=FailureList,
+                refuses=(NOT_FOUND,),
+            ),
+            post(
+                "/api/v1/enrichment/retry",
+                "Forget failures, so that it is tried again at once",
+                self._retry,
+                asks=Retry,
+                gives=Retried,
+                refuses=(NOT_FOUND, AMBIGUOUS),
+            ),
+        )
+
+    def _about_workspaces(self) -> Iterable[Route]:
+        return (
+            get(
+                "/api/v1/workspaces",
+                "The folders that are indexed",
+                self._workspaces,
+                asks=Nothing,
+                gives=WorkspaceList,
+            ),
+            post(
+                "/api/v1/workspaces",
+                "Index a folder from now on",
+                self._add_workspace,
+                asks=NewWorkspace,
+                gives=WorkspaceView,
+                status=HTTPStatus.CREATED,
+            ),
+            delete(
+                "/api/v1/workspaces/{name}",
+                "Forget a workspace whole; its files stay as they are",
+                self._remove_workspace,
+                asks=OneWorkspace,
+                refuses=(NOT_FOUND,),
+            ),
+        )
+
+    async def _healthz(self, _: web.Request, __: Nothing) -> web.Response:
         problems = self._daemon.health()
-        return answer({"ok": not problems, "problems": problems}, _ok_or_unavailable(problems))
+        return answer(Health(not problems, problems), _ok_or_unavailable(problems))
 
-    async def _readyz(self, _: web.Request) -> web.Response:
+    async def _readyz(self, _: web.Request, __: Nothing) -> web.Response:
         reasons = self._daemon.readiness()
-        return answer({"ok": not reasons, "reasons": reasons}, _ok_or_unavailable(reasons))
+        return answer(Readiness(not reasons, reasons), _ok_or_unavailable(reasons))
 
-    async def _metrics(self, request: web.Request) -> web.Response:
+    async def _metrics(self, request: web.Request, _: Nothing) -> web.Response:
         await self._daemon.refresh_metrics()
         encode, content_type = choose_encoder(request.headers.get(hdrs.ACCEPT, ""))
         return web.Response(
             body=encode(self._daemon.metrics.registry), headers={hdrs.CONTENT_TYPE: content_type}
         )
 
-    async def _status(self, _: web.Request) -> web.Response:
-        return answer(await self._daemon.status())
+    async def _status(self, _: Nothing) -> Status:
+        return await self._daemon.status()
 
-    async def _servers(self, _: web.Request) -> web.Response:
-        return answer(self._daemon.server_list())
+    async def _servers(self, _: Nothing) -> ServerList:
+        return self._daemon.server_list()
 
-    async def _restart_server(self, request: web.Request) -> web.Response:
-        wanted = await from_body(request, RestartServer)
-        found = self._daemon.restart_servers(wanted.name, wanted.workspace)
-        return answer(Restarted(restarted=found))
+    async def _restart_server(self, asked: RestartServer) -> Restarted:
+        return Restarted(restarted=self._daemon.restart_servers(asked.name, asked.workspace))
 
-    async def _unindexed(self, _: web.Request) -> web.Response:
+    async def _unindexed(self, _: Nothing) -> UnindexedFiles:
         unindexed = self._daemon.unindexed()
         workspaces = await self._daemon.store.read(lambda reader: reader.workspaces())
-        return answer({"workspaces": {each.name: unindexed(each.id) for each in workspaces}})
+        return UnindexedFiles(workspaces={each.name: unindexed(each.id) for each in workspaces})
 
-    async def _wait(self, request: web.Request) -> web.Response:
-        wanted = from_query(request, Wait)
-        waiting = asyncio.ensure_future(self._daemon.wait(wanted.workspace, wanted.timeout))
+    async def _wait(self, asked: Wait) -> WaitReport:
+        waiting = asyncio.ensure_future(self._daemon.wait(asked.workspace, asked.timeout))
         stopping = asyncio.ensure_future(self._stopping.wait())
         try:
             await asyncio.wait({waiting, stopping}, return_when=asyncio.FIRST_COMPLETED)
             if waiting.done():
-                return answer(waiting.result())
+                return waiting.result()
             raise DaemonUnreachable("the daemon is stopping")
         finally:
             for each in (waiting, stopping):
                 each.cancel()
             await asyncio.gather(waiting, stopping, return_exceptions=True)
 
-    async def _failures(self, request: web.Request) -> web.Response:
-        wanted = from_query(request, FailuresPage)
-        found = await self._daemon.store.read(
+    async def _failures(self, asked: FailuresPage) -> FailureList:
+        return await self._daemon.store.read(
             lambda reader: failures(
                 reader,
-                state=FailureState(wanted.state) if wanted.state else None,
-                workspace=wanted.workspace,
-                limit=wanted.limit,
-                offset=wanted.offset,
+                state=asked.state,
+                workspace=asked.workspace,
+                limit=asked.limit,
+                offset=asked.offset,
             )
         )
-        return answer(found)
 
-    async def _retry(self, request: web.Request) -> web.Response:
-        wanted = await from_body(request, Retry)
-        symbol_ids = await self._daemon.store.read(wanted.symbol_ids)
-        return answer({"retried": await asyncio.shield(self._daemon.retry(symbol_ids))})
+    async def _retry(self, asked: Retry) -> Retried:
+        symbol_ids = await self._daemon.store.read(asked.symbol_ids)
+        return Retried(retried=await asyncio.shield(self._daemon.retry(symbol_ids)))
 
-    async def _workspaces(self, _: web.Request) -> web.Response:
+    async def _workspaces(self, _: Nothing) -> WorkspaceList:
         workspaces = await self._daemon.store.read(lambda reader: reader.workspaces())
-        return answer({"workspaces": [WorkspaceDocument.of(each) for each in workspaces]})
+        return WorkspaceList(workspaces=[WorkspaceView.of(each) for each in workspaces])
 
-    async def _add_workspace(self, request: web.Request) -> web.Response:
-        new = await from_body(request, NewWorkspace)
-        workspace = await asyncio.shield(self._daemon.add_workspace(Path(new.root), new.name))
-        return answer(WorkspaceDocument.of(workspace), HTTPStatus.CREATED)
+    async def _add_workspace(self, asked: NewWorkspace) -> WorkspaceView:
+        with about("root"):
+            added = self._daemon.workspaces.add(Path(asked.root), asked.name)
+            return WorkspaceView.of(await asyncio.shield(added))
 
-    async def _remove_workspace(self, request: web.Request) -> web.Response:
-        await asyncio.shield(self._daemon.remove_workspace(request.match_info["name"]))
-        return web.Response(status=HTTPStatus.NO_CONTENT)
+    async def _remove_workspace(self, asked: OneWorkspace) -> None:
+        await asyncio.shield(self._daemon.workspaces.remove(asked.name))
+
+
+def _either(kind: type[Struct]) -> dict[HTTPStatus, Content | None]:
+    """The same document whether the answer is yes or no."""
+    content = Content(kind=kind)
+    return {HTTPStatus.OK: content, HTTPStatus.SERVICE_UNAVAILABLE: content}
 
 
 def _ok_or_unavailable(reasons: list[str]) -> HTTPStatus:

@@ -3,22 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from enum import StrEnum
 from typing import Annotated
 
-from aiohttp import web
 from msgspec import Meta, Struct
 
-from enrichd.api.answers import answer
 from enrichd.api.daemon import Daemon
-from enrichd.api.parameters import Limit, Offset, Text, from_query
+from enrichd.api.parameters import Glob, Limit, Offset, Text
+from enrichd.api.routing import NOT_FOUND, Nothing, Route, get, post
 from enrichd.query import errors, jobs, parse_health
+from enrichd.query.select import chosen
+from enrichd_tracker.model import ErrorStatus, ErrorType, ParseStatus
 
-_Since = Annotated[float, Meta(ge=0, le=1e12)]
+Since = Annotated[
+    float, Meta(ge=0, le=1e12, description="Seen at that time or later, in seconds since 1970.")
+]
 
 
-def _known(name: str, value: str | None, values: Iterable[str]) -> None:
-    if value is not None and value not in values:
-        raise ValueError(f"{name}: expected {' or '.join(values)}, got {value}")
+Before = Annotated[
+    str,
+    Meta(
+        pattern=errors.PLACE,
+        description="The `next` of the page before: pages by it never shift.",
+        extra={"expected": "the `next` of the page before"},
+    ),
+]
+
+ErrorId = Annotated[
+    str,
+    Meta(
+        pattern=r"^[0-9]{1,18}$",
+        description="The `id` of an error.",
+        extra={"expected": "the id of an error"},
+    ),
+]
 
 
 class JobsPage(Struct, frozen=True, forbid_unknown_fields=True):
@@ -29,43 +47,61 @@ class JobsPage(Struct, frozen=True, forbid_unknown_fields=True):
     offset: Offset = 0
 
 
-class ErrorFilter(Struct, frozen=True, forbid_unknown_fields=True):
-    """Which errors of the workspace that the path names."""
+class OneJob(Struct, frozen=True, forbid_unknown_fields=True):
+    """A job by its id, or by how that begins."""
 
-    error_type: str | None = None
+    job: Text
+
+
+class ErrorFilter(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Which errors of a workspace."""
+
+    workspace: Text
+    error_type: ErrorType | None = None
     language: Text | None = None
-    path: Text | None = None
-    status: str = "open"
-    since: _Since | None = None
+    path: Glob | None = None
+    status: errors.ErrorStatus = errors.ErrorStatus.OPEN
+    since: Since | None = None
 
-    def __post_init__(self) -> None:
-        _known("error_type", self.error_type, errors.TYPES)
-        _known("status", self.status, errors.STATUSES)
-
-    def of(self, workspace: str) -> errors.Wanted:
+    def wanted(self) -> errors.Wanted:
+        """The same for the query."""
         return errors.Wanted(
-            workspace, self.error_type, self.language, self.path, self.status, self.since
+            self.workspace, self.error_type, self.language, self.path, self.status, self.since
         )
 
 
-class ErrorsPage(ErrorFilter, frozen=True, forbid_unknown_fields=True):
+class ErrorsPage(ErrorFilter, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """And how many of them."""
 
     limit: Limit = 100
     offset: Offset = 0
+    before: Before | None = None
 
 
-class ParsePage(Struct, frozen=True, forbid_unknown_fields=True):
-    """Which files of the workspace that the path names, and how many of them."""
+class Verdict(StrEnum):
+    """What is said of an error: that it may stay, or that it may not."""
 
-    status: str | None = None
+    IGNORED = "ignored"
+    OPEN = "open"
+
+
+class ErrorVerdict(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """An error of a workspace, by its id, and what is said of it."""
+
+    workspace: Text
+    id: ErrorId
+    status: Verdict
+
+
+class ParsePage(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Which files of a workspace, and how many of them."""
+
+    workspace: Text
+    status: ParseStatus | None = None
     language: Text | None = None
-    path: Text | None = None
+    path: Glob | None = None
     limit: Limit = 100
     offset: Offset = 0
-
-    def __post_init__(self) -> None:
-        _known("status", self.status, parse_health.STATUSES)
 
 
 class RunRoutes:
@@ -74,62 +110,114 @@ class RunRoutes:
     def __init__(self, daemon: Daemon) -> None:
         self._daemon = daemon
 
-    def table(self) -> Iterable[web.RouteDef]:
-        """Method, path and handler of each."""
+    def table(self) -> Iterable[Route]:
+        """What each asks and gives."""
         return (
-            web.get("/api/v1/index/status", self._jobs),
-            web.get("/api/v1/index/status/{job}", self._job),
-            web.get("/api/v1/index/metrics/stages", self._stages),
-            web.get("/api/v1/indexing/batch/errors/{workspace}", self._errors),
-            web.get("/api/v1/indexing/batch/errors/{workspace}/summary", self._summary),
-            web.get("/api/v1/parse-results/{workspace}", self._parse_results),
+            get(
+                "/api/v1/index/status",
+                "The indexing runs, the newest first",
+                self._jobs,
+                asks=JobsPage,
+                gives=jobs.JobList,
+                refuses=(NOT_FOUND,),
+            ),
+            get(
+                "/api/v1/index/status/{job}",
+                "One indexing run and its stages",
+                self._job,
+                asks=OneJob,
+                gives=jobs.JobView,
+                refuses=(NOT_FOUND,),
+            ),
+            get(
+                "/api/v1/index/metrics/stages",
+                "How long the stages of the runs took",
+                self._stages,
+                asks=Nothing,
+                gives=jobs.StageMetrics,
+            ),
+            get(
+                "/api/v1/indexing/batch/errors/{workspace}",
+                "What went wrong while indexing, last seen first",
+                self._errors,
+                asks=ErrorsPage,
+                gives=errors.ErrorList,
+                refuses=(NOT_FOUND,),
+            ),
+            get(
+                "/api/v1/indexing/batch/errors/{workspace}/summary",
+                "How many indexing errors there are of each type",
+                self._summary,
+                asks=ErrorFilter,
+                gives=errors.ErrorSummary,
+                refuses=(NOT_FOUND,),
+            ),
+            post(
+                "/api/v1/indexing/batch/errors/{workspace}/{id}",
+                "Ignore an indexing error, or open it again",
+                self._judge,
+                asks=ErrorVerdict,
+                gives=errors.OneError,
+                refuses=(NOT_FOUND,),
+            ),
+            get(
+                "/api/v1/parse-results/{workspace}",
+                "How well the files of a workspace parsed",
+                self._parse_results,
+                asks=ParsePage,
+                gives=parse_health.ParseResults,
+                refuses=(NOT_FOUND,),
+            ),
         )
 
-    async def _jobs(self, request: web.Request) -> web.Response:
-        wanted, now = from_query(request, JobsPage), self._daemon.clock.time()
-        found = await self._daemon.store.read(
+    async def _jobs(self, asked: JobsPage) -> jobs.JobList:
+        now = self._daemon.clock.time()
+        return await self._daemon.store.read(
             lambda reader: jobs.jobs(
                 reader,
                 now=now,
-                workspace=wanted.workspace,
-                limit=wanted.limit,
-                offset=wanted.offset,
+                workspace=asked.workspace,
+                limit=asked.limit,
+                offset=asked.offset,
             )
         )
-        return answer(found)
 
-    async def _job(self, request: web.Request) -> web.Response:
-        job_id, now = request.match_info["job"], self._daemon.clock.time()
-        return answer(
-            await self._daemon.store.read(lambda reader: jobs.job(reader, job_id, now=now))
+    async def _job(self, asked: OneJob) -> jobs.JobView:
+        now = self._daemon.clock.time()
+        return await self._daemon.store.read(lambda reader: jobs.job(reader, asked.job, now=now))
+
+    async def _stages(self, _: Nothing) -> jobs.StageMetrics:
+        return await self._daemon.store.read(jobs.stage_metrics)
+
+    async def _errors(self, asked: ErrorsPage) -> errors.ErrorList:
+        return await self._daemon.store.read(
+            lambda reader: errors.errors(
+                reader,
+                asked.wanted(),
+                limit=asked.limit,
+                offset=asked.offset,
+                before=asked.before,
+            )
         )
 
-    async def _stages(self, _: web.Request) -> web.Response:
-        return answer(await self._daemon.store.read(jobs.stage_metrics))
+    async def _judge(self, asked: ErrorVerdict) -> errors.OneError:
+        store, error_id = self._daemon.store, int(asked.id)
+        workspace = await store.read(lambda reader: chosen(reader, asked.workspace)[0])
+        await store.set_error_status(workspace.id, error_id, ErrorStatus(asked.status))
+        return await store.read(lambda reader: errors.error(reader, error_id, asked.workspace))
 
-    async def _errors(self, request: web.Request) -> web.Response:
-        page = from_query(request, ErrorsPage)
-        wanted = page.of(request.match_info["workspace"])
-        found = await self._daemon.store.read(
-            lambda reader: errors.errors(reader, wanted, limit=page.limit, offset=page.offset)
-        )
-        return answer(found)
+    async def _summary(self, asked: ErrorFilter) -> errors.ErrorSummary:
+        return await self._daemon.store.read(lambda reader: errors.summary(reader, asked.wanted()))
 
-    async def _summary(self, request: web.Request) -> web.Response:
-        wanted = from_query(request, ErrorFilter).of(request.match_info["workspace"])
-        return answer(await self._daemon.store.read(lambda reader: errors.summary(reader, wanted)))
-
-    async def _parse_results(self, request: web.Request) -> web.Response:
-        page, workspace = from_query(request, ParsePage), request.match_info["workspace"]
-        found = await self._daemon.store.read(
+    async def _parse_results(self, asked: ParsePage) -> parse_health.ParseResults:
+        return await self._daemon.store.read(
             lambda reader: parse_health.parse_results(
                 reader,
-                workspace,
-                status=page.status,
-                language=page.language,
-                path=page.path,
-                limit=page.limit,
-                offset=page.offset,
+                asked.workspace,
+                status=asked.status,
+                language=asked.language,
+                path=asked.path,
+                limit=asked.limit,
+                offset=asked.offset,
             )
         )
-        return answer(found)

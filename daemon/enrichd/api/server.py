@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import socket as sockets
 from http import HTTPStatus
@@ -13,12 +14,18 @@ from aiohttp.typedefs import Handler, Middleware
 
 from enrichd.api.answers import Refused, explain_errors
 from enrichd.api.daemon import Daemon
+from enrichd.api.description import Description
 from enrichd.api.doors import Delivery, Door, Turns
 from enrichd.api.graph import GraphRoutes
+from enrichd.api.jobs import JobRoutes
 from enrichd.api.listening import UnixListener, listen_tcp
+from enrichd.api.protocol import HEADERS, Protocol
 from enrichd.api.routes import DaemonRoutes
+from enrichd.api.routing import Route
 from enrichd.api.runs import RunRoutes
+from enrichd.api.search import SearchRoutes
 from enrichd.api.security import Gate, read_or_make_token
+from enrichd.api.streams import StreamRoutes
 from enrichd.clock import Clock, within
 
 MAX_BODY_BYTES = 1024 * 1024
@@ -30,12 +37,6 @@ _BODY_TIMEOUT_S = 30.0
 _LINGER_S = 1.0
 _DRAIN_S = 0.5
 """aiohttp waits this long for handlers to end, and as long again for those that it cancelled."""
-
-_HEADERS = {
-    "Cache-Control": "no-store",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "X-Content-Type-Options": "nosniff",
-}
 
 
 class ApiServer:
@@ -57,6 +58,9 @@ class ApiServer:
         self._address: tuple[str, int] | None = None
         self._runner: web.AppRunner | None = None
         self._doors: list[Door] = []
+        self._logger = _logger()
+        self.routes: tuple[Route, ...] = ()
+        """What it serves, once it has started."""
 
     @property
     def address(self) -> tuple[str, int] | None:
@@ -74,10 +78,9 @@ class ApiServer:
                 token = read_or_make_token(self._token_file)
             self._runner = self._made_runner(Gate(self._address, token))
             await self._runner.setup()
-            assert self._runner.server is not None
             for listener in (self._unix.socket, self._tcp):
                 if listener is not None:
-                    door = Door(listener, self._runner.server, self._daemon.clock)
+                    door = Door(listener, self._protocol, self._daemon.clock)
                     self._doors.append(door)
                     await door.open()
         except BaseException:
@@ -113,27 +116,38 @@ class ApiServer:
             ],
             client_max_size=MAX_BODY_BYTES,
         )
-        about_itself = DaemonRoutes(self._daemon)
-        others = (GraphRoutes(self._daemon), RunRoutes(self._daemon))
-        app.add_routes([*about_itself.table(), *(each for one in others for each in one.table())])
+        about_itself, streams = DaemonRoutes(self._daemon), StreamRoutes(self._daemon)
+        kinds = (GraphRoutes, RunRoutes, JobRoutes, SearchRoutes)
+        others = [routes(self._daemon) for routes in kinds]
+        tables = (about_itself, streams, *others)
+        routes = [route for each in tables for route in each.table()]
+        routes.append(Description(routes, self._address).route)
+        self.routes = tuple(routes)
+        app.add_routes(route.definition() for route in routes)
 
         async def stop(_: web.Application) -> None:
             await about_itself.stop()
+            await streams.stop()
 
         app.on_shutdown.append(stop)
         app.on_response_prepare.append(_add_headers)
-        return web.AppRunner(
-            app,
-            access_log=None,
+        return web.AppRunner(app, handler_cancellation=True, shutdown_timeout=_DRAIN_S)
+
+    def _protocol(self) -> Protocol:
+        """Of one connection."""
+        assert self._runner is not None
+        assert self._runner.server is not None
+        return Protocol(
+            self._runner.server,
+            loop=asyncio.get_running_loop(),
+            access_log=None,  # type: ignore[arg-type]  # it is, where there is none
             auto_decompress=False,  # a small body stays a small one
-            handler_cancellation=True,
             keepalive_timeout=_IDLE_TIMEOUT_S,
             lingering_time=_LINGER_S,
-            logger=_logger(),
+            logger=self._logger,
             max_field_size=_MAX_HEADER_BYTES,
             max_headers=_MAX_HEADERS,
             max_line_size=_MAX_HEADER_BYTES,
-            shutdown_timeout=_DRAIN_S,
         )
 
 
@@ -154,7 +168,7 @@ def _take_body(clock: Clock) -> Middleware:
 
 
 async def _add_headers(_: web.Request, response: web.StreamResponse) -> None:
-    response.headers.update(_HEADERS)
+    response.headers.update(HEADERS)
 
 
 def _logger() -> logging.Logger:

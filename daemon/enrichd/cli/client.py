@@ -40,15 +40,20 @@ class _UnixConnection(http.client.HTTPConnection):
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(self.timeout)
         self.sock.connect(str(self._path))
-        credentials = self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size)
-        peer = _PEER.unpack(credentials)[0]
-        # 0: a process of another namespace, which can't be told from here.
-        if self._pid is not None and peer not in {0, self._pid}:
-            raise DaemonUnreachable(
-                f"process {self._pid} holds the database, but {self._path} belongs to "
-                f"process {peer}",
-                hint="name the configuration of the daemon that has this database with --config",
-            )
+        if self._pid is not None:
+            require_peer(self.sock, self._path, self._pid)
+
+
+def require_peer(connection: socket.socket, path: Path, pid: int) -> None:
+    """Return if it is this process that listens; raises DaemonUnreachable."""
+    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size)
+    peer = _PEER.unpack(credentials)[0]
+    # 0: a process of another namespace, which can't be told from here.
+    if peer not in {0, pid}:
+        raise DaemonUnreachable(
+            f"process {pid} holds the database, but {path} belongs to process {peer}",
+            hint="name the configuration of the daemon that has this database with --config",
+        )
 
 
 class DaemonClient:
@@ -105,11 +110,11 @@ def unindexed(socket: Path, pid: int) -> dict[str, Unindexed]:
     """What was touched and is not indexed yet, by workspace; nothing from who does not answer."""
     import msgspec  # noqa: PLC0415
 
-    from enrichd.query.answers import Unindexed  # noqa: PLC0415
+    from enrichd.query.answers import UnindexedFiles  # noqa: PLC0415
 
     try:
         body = DaemonClient(socket, pid, timeout_s=_QUICK_S).get("/api/v1/unindexed")
-        return msgspec.json.decode(body, type=dict[str, dict[str, Unindexed]])["workspaces"]
+        return msgspec.json.decode(body, type=UnindexedFiles).workspaces
     except (EnrichdError, msgspec.MsgspecError):
         return {}  # an `enrichd index` has no door
 

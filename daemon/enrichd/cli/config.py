@@ -33,12 +33,14 @@ def check(invocation: Invocation, file: Path | None) -> None:
       enrichd config check
       enrichd config check new.toml
     """
+    from enrichd.embed.model import configured  # noqa: PLC0415
     from enrichd.servers import profiles  # noqa: PLC0415
 
     if file is not None:
         invocation.config_file = file
     checked = invocation.config
     profiles(checked)
+    configured(checked)
     click.echo(f"ok: {checked.path or 'there is no file, the defaults hold'}")
 
 

@@ -156,6 +156,7 @@ def _installation(invocation: Invocation) -> Iterator[Check]:
     yield database
     yield _daemon(config)
     yield from _servers(config, indexed)
+    yield _embeddings(config)
     yield _inotify(indexed.folders)
 
 
@@ -243,6 +244,23 @@ def _version(profile: Profile, folder: Path) -> str:
     program, *arguments = profile.version_command
     beside = folder / program
     return _output([str(beside) if beside.exists() else program, *arguments])
+
+
+def _embeddings(config: Config) -> Check:
+    from enrichd.embed import model  # noqa: PLC0415
+
+    name = "embeddings"
+    try:
+        found = model.configured(config)
+    except ConfigError as error:
+        return Check(name, State.MISSING, error.message, error.hint or "")
+    if found is not None:
+        text = str(found.folder) if "/" in found.name else f"{found.name} in {found.folder}"
+        return Check(name, State.OK, text)
+    hint = f"`{model.GET_LIBRARIES}`, `{model.GET_MODEL}`, then [embeddings] model"
+    if not model.missing_libraries():
+        hint = f"name a model in [embeddings], such as {model.EXAMPLE}: `{model.GET_MODEL}`"
+    return Check(name, State.NOTE, "off: `enrichd search` goes by words alone", hint)
 
 
 def _inotify(folders: int) -> Check:

@@ -215,7 +215,7 @@ def unused(
 
 def _ask(invocation: Invocation, text: str, question: str, noun: str, **how: bool) -> None:
     from enrichd.query import edges, types  # noqa: PLC0415
-    from enrichd.query.completeness import Level  # noqa: PLC0415
+    from enrichd.query.completeness import Trust  # noqa: PLC0415
     from enrichd.query.select import select  # noqa: PLC0415
     from enrichd_tracker.store.reading import reading  # noqa: PLC0415
 
@@ -228,7 +228,7 @@ def _ask(invocation: Invocation, text: str, question: str, noun: str, **how: boo
         print_json(answer)
     else:
         _show_edges(answer, noun, now)
-    if answer.completeness.level is not Level.COMPLETE:
+    if answer.completeness.level is not Trust.COMPLETE:
         invocation.ask_daemon_too(question, selected.first, selected.workspace.name)
 
 

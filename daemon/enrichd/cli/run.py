@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from enrichd.cli.invocation import Invocation, config_option, database_options, json_option
-from enrichd.cli.text import by_kind, print_json, table
+from enrichd.cli.text import by_kind, parsed, print_json, table
+from enrichd.errors import UsageError
 
 if TYPE_CHECKING:
     from enrichd.report import IndexReport
@@ -41,7 +43,7 @@ def run(invocation: Invocation) -> int:
 
 
 @click.command
-@click.argument("path", type=click.Path(path_type=Path))
+@click.argument("path")
 @click.option("--no-enrich", is_flag=True, help="Only find the symbols; ask no language server.")
 @click.option(
     "--timeout",
@@ -59,16 +61,18 @@ def run(invocation: Invocation) -> int:
 @click.pass_obj
 def index(
     invocation: Invocation,
-    path: Path,
+    path: str,
     no_enrich: bool,
     timeout: float | None,
     changed_only: bool,
 ) -> int:
-    """Index a folder and enrich it until it is settled.
+    """Index a folder, or a Git URL, until it is settled.
 
     Exit 0: the graph is complete. Exit 1: it is not, and why not, and what to do. Files that did
-    not change since the last run are not read again. Where a daemon keeps the folder indexed,
-    --changed-only has it look at once, and waits for it as `enrichd wait` does.
+    not change since the last run are not read again. Where a daemon has the database, it does the
+    work, keeps the folder indexed from then on, and goes on when this command is stopped or
+    --timeout is over; a URL (https, ssh, file) needs a daemon. With --changed-only a daemon looks
+    at once at a folder that it keeps indexed, and is waited for as `enrichd wait` does.
 
     \b
     Examples:
@@ -76,17 +80,57 @@ def index(
       enrichd index ~/src/flask --db flask.db --timeout 60
       enrichd index . --no-enrich --json
       enrichd index . --changed-only
+      enrichd index https://github.com/pallets/flask
     """
-    from enrichd.cli.progress import progress_for  # noqa: PLC0415
     from enrichd.cli.workspaces import existing_folder  # noqa: PLC0415
 
-    folder = existing_folder(path)
-    if changed_only:
+    what = path if _is_url(path) else existing_folder(Path(path))
+    if isinstance(what, str) and changed_only:
+        raise UsageError("--changed-only is for folders", hint="leave it out")
+    if isinstance(what, Path) and changed_only:
         from enrichd.cli.changed import waited_for_daemon  # noqa: PLC0415
 
-        code = waited_for_daemon(invocation, folder, no_enrich=no_enrich, timeout_s=timeout)
+        code = waited_for_daemon(invocation, what, no_enrich=no_enrich, timeout_s=timeout)
         if code is not None:
             return code
+    pid = invocation.owner
+    if pid is not None:
+        from enrichd.cli import index_by_daemon  # noqa: PLC0415
+
+        report = index_by_daemon.index(
+            invocation, pid, what, enrich=not no_enrich, timeout_s=timeout
+        )
+    elif isinstance(what, Path):
+        found = _index_here(invocation, what, enrich=not no_enrich, timeout_s=timeout)
+        if found is None:
+            invocation.tell("stopped; what was found out is kept, the next run goes on from there")
+            return _TERMINATED
+        report = found
+    else:
+        raise UsageError(
+            "a URL is cloned and indexed by the daemon, and none has this database",
+            hint="start one with `enrichd run`, or clone it and give the folder",
+        )
+    if invocation.as_json:
+        print_json(report)
+    else:
+        click.echo(told(report))
+    return 0 if report.complete else 1
+
+
+def _is_url(text: str) -> bool:
+    """Whether it is one that git takes, and no folder that is there."""
+    return re.match(r"[A-Za-z][A-Za-z0-9+.-]*://|[^/@:]+@[^/:]+:", text) is not None and not (
+        Path(text).exists()
+    )
+
+
+def _index_here(
+    invocation: Invocation, folder: Path, *, enrich: bool, timeout_s: float | None
+) -> IndexReport | None:
+    """In this process; None when it was told to stop."""
+    from enrichd.cli.progress import progress_for  # noqa: PLC0415
+
     config = invocation.config
     from enrichd import logs  # noqa: PLC0415
     from enrichd.clock import SystemClock  # noqa: PLC0415
@@ -99,19 +143,11 @@ def index(
 
     progress = progress_for(quiet=invocation.verbosity < 0, as_json=invocation.as_json)
     try:
-        report = run_index(
-            config, folder, enrich=not no_enrich, timeout_s=timeout, progress=progress
-        )
+        return run_index(config, folder, enrich=enrich, timeout_s=timeout_s, progress=progress)
     except asyncio.CancelledError:
-        invocation.tell("stopped; what was found out is kept, the next run goes on from there")
-        return _TERMINATED
+        return None
     finally:
         progress.close()
-    if invocation.as_json:
-        print_json(report)
-    else:
-        click.echo(told(report))
-    return 0 if report.complete else 1
 
 
 def told(report: IndexReport) -> str:
@@ -122,10 +158,14 @@ def told(report: IndexReport) -> str:
         return "\n".join(["nothing to index", *report.problems])
     if report.nothing_to_do and report.complete:
         return f"nothing to do: {counted(report.files, 'file')} unchanged, the graph is complete"
-    moved = f"{report.files_changed:,} changed, {report.files_removed:,} removed"
-    parsed = by_kind(report.parse) or "none"
+    moved = f"{report.files_changed:,} changed"
+    if report.files_removed is not None:
+        moved += f", {report.files_removed:,} removed"
     rows = [
-        ["files", f"{report.files:,} ({moved}): {parsed}; {report.parse_seconds:.1f} s"],
+        [
+            "files",
+            f"{report.files:,} ({moved}): {parsed(report.parse)}; {report.parse_seconds:.1f} s",
+        ],
         ["symbols", f"{report.symbols:,}"],
         ["edges", f"{sum(report.edges.values()):,}: {by_kind(report.edges) or 'none'}"],
         ["outcomes", by_kind(report.outcomes) or "nothing asked yet"],

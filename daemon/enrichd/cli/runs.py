@@ -1,71 +1,102 @@
-"""`jobs`, `errors`, `stats`: the indexing runs, what went wrong in them, how well files parsed."""
+"""`jobs`: the indexing runs."""
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import click
 
 from enrichd.cli.invocation import Invocation, reading_options
 from enrichd.cli.text import by_kind, print_json, table
-from enrichd_tracker.model import ErrorType
+from enrichd.errors import DaemonUnreachable, UsageError
+from enrichd_tracker.jobs import Level
 
 if TYPE_CHECKING:
-    from enrichd.query.errors import ErrorSummary, ErrorView
     from enrichd.query.jobs import JobView, StageView
-    from enrichd.query.parse_health import FileHealth, WorkspaceHealth
 
-_TYPES = [each.value for each in ErrorType]
-_UNITS_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
-_limit = click.option(
-    "--limit", metavar="N", default=20, show_default=True, type=click.IntRange(1, 1000)
-)
-_offset = click.option("--offset", metavar="N", default=0, type=click.IntRange(0))
-
-
-def _ago(_: click.Context, __: click.Parameter, text: str | None) -> float | None:
-    """Seconds."""
-    if text is None:
-        return None
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", text)
-    if found is None:
-        raise click.BadParameter(f"{text!r} is no duration: give 90s, 30m, 2h or 7d")
-    return float(found[1]) * _UNITS_S[found[2]]
+_LIST, _LOG = 20, 1000
 
 
 @click.command
 @click.argument("job_id", metavar="[ID]", required=False)
-@_limit
-@_offset
+@click.option(
+    "--follow", is_flag=True, help="Show what happens, as it happens; a job until its end."
+)
+@click.option("--logs", is_flag=True, help="Show what the job had to say.")
+@click.option(
+    "--level",
+    type=click.Choice([each.value for each in Level]),
+    default=Level.INFO.value,
+    show_default=True,
+    help="Of the lines that --logs shows: this level, and what matters more.",
+)
+@click.option("--cancel", is_flag=True, help="Break the job off, or don't let it begin.")
+@click.option(
+    "--limit",
+    metavar="N",
+    type=click.IntRange(1, 1000),
+    help=f"How many jobs, or lines.  [default: {_LIST} jobs, {_LOG:,} lines]",
+)
+@click.option("--offset", metavar="N", default=0, type=click.IntRange(0))
 @reading_options
 @click.pass_obj
-def jobs(invocation: Invocation, job_id: str | None, limit: int, offset: int) -> None:
+def jobs(
+    invocation: Invocation,
+    job_id: str | None,
+    follow: bool,
+    logs: bool,
+    level: str,
+    cancel: bool,
+    limit: int | None,
+    offset: int,
+) -> int:
     """The indexing runs, or one of them.
 
     The newest first; one is shown with its stages. ID is a job's id, or as much of it as is needed.
-    Exit 1: there is no such job.
+    Exit 1: there is no such job, or the job that was followed did not complete. --follow and
+    --cancel need a running daemon (69: there is none); when it restarts, following goes on. With
+    --follow, --json prints one document a line, as the daemon's stream has them.
 
     \b
     Examples:
       enrichd jobs
       enrichd jobs --limit 5 --json
       enrichd jobs 3f2a
+      enrichd jobs 3f2a --follow
+      enrichd jobs --follow --workspace flask
+      enrichd jobs 3f2a --logs --level warning
+      enrichd jobs 3f2a --cancel
     """
+    if sum((follow, logs, cancel)) > 1:
+        raise UsageError("--follow, --logs and --cancel do not go together")
+    if job_id is None and (logs or cancel):
+        raise UsageError("whose? give the ID of a job", hint="`enrichd jobs` lists them")
+    if follow:
+        from enrichd.cli.follow import follow_all, follow_job  # noqa: PLC0415
+
+        return follow_all(invocation) if job_id is None else follow_job(invocation, job_id)
+    if job_id is None:
+        _list_jobs(invocation, limit or _LIST, offset)
+    elif logs:
+        _show_log(invocation, job_id, Level(level), limit or _LOG, offset)
+    elif cancel:
+        _cancel(invocation, job_id)
+    else:
+        _show_one(invocation, job_id)
+    return 0
+
+
+def _list_jobs(invocation: Invocation, limit: int, offset: int) -> None:
     from enrichd.query import jobs as query  # noqa: PLC0415
     from enrichd_tracker.store.reading import reading  # noqa: PLC0415
 
     now = invocation.now
     with reading(invocation.database) as reader:
-        if job_id is not None:
-            one = query.job(reader, job_id, now=now)
-        else:
-            page = query.jobs(
-                reader, now=now, workspace=invocation.workspace, limit=limit, offset=offset
-            )
-    if job_id is not None:
-        print_json(one) if invocation.as_json else _show_job(one, now)
-    elif invocation.as_json:
+        page = query.jobs(
+            reader, now=now, workspace=invocation.workspace, limit=limit, offset=offset
+        )
+    if invocation.as_json:
         print_json(page)
     elif page.jobs:
         click.echo(table((_job_row(each, now) for each in page.jobs), indent=""))
@@ -73,6 +104,59 @@ def jobs(invocation: Invocation, job_id: str | None, limit: int, offset: int) ->
             invocation.tell(f"there are more: --offset {offset + limit}")
     else:
         click.echo("no jobs" if offset == 0 else "no more jobs")
+
+
+def _show_one(invocation: Invocation, job_id: str) -> None:
+    from enrichd.query import jobs as query  # noqa: PLC0415
+    from enrichd_tracker.store.reading import reading  # noqa: PLC0415
+
+    now = invocation.now
+    with reading(invocation.database) as reader:
+        one = query.job(reader, job_id, now=now)
+    if invocation.as_json:
+        print_json(one)
+    else:
+        show_job(one, now)
+
+
+def _show_log(invocation: Invocation, job_id: str, level: Level, limit: int, offset: int) -> None:
+    from enrichd.query import jobs as query  # noqa: PLC0415
+    from enrichd_tracker.store.reading import reading  # noqa: PLC0415
+
+    with reading(invocation.database) as reader:
+        log = query.log(reader, job_id, level=level, limit=limit, offset=offset)
+    if invocation.as_json:
+        print_json(log)
+        return
+    rows = ([f"{each.at:%H:%M:%S}", each.level, each.message] for each in log.lines)
+    click.echo(table(rows, indent="") if log.lines else "no lines")
+    if log.more:
+        invocation.tell(f"there are more: --offset {offset + limit}")
+
+
+def _cancel(invocation: Invocation, job_id: str) -> None:
+    import msgspec  # noqa: PLC0415
+
+    from enrichd.cli.client import DaemonClient  # noqa: PLC0415
+    from enrichd.query.jobs import JobView  # noqa: PLC0415
+
+    client = DaemonClient(invocation.config.daemon.socket, require_daemon(invocation))
+    answer = client.post(f"/api/v1/index/status/{quote(job_id, safe='')}/cancel", {})
+    job = msgspec.convert(answer, JobView)
+    if invocation.as_json:
+        print_json(job)
+    else:
+        invocation.tell(f"{job.job_id[:8]}: {job.status}")
+
+
+def require_daemon(invocation: Invocation) -> int:
+    """The process that has the database; raises DaemonUnreachable where there is none."""
+    pid = invocation.owner
+    if pid is None:
+        raise DaemonUnreachable(
+            f"no daemon has {invocation.database}", hint="start one with `enrichd run`"
+        )
+    return pid
 
 
 def _job_row(job: JobView, now: float) -> list[str]:
@@ -88,7 +172,8 @@ def _job_row(job: JobView, now: float) -> list[str]:
     return [job.job_id[:8], job.workspace, job.kind, when, how, files, job.error_message or ""]
 
 
-def _show_job(job: JobView, now: float) -> None:
+def show_job(job: JobView, now: float) -> None:
+    """All about it, for a person."""
     rows = [
         ["job", job.job_id],
         ["workspace", job.workspace],
@@ -120,181 +205,3 @@ def _stage_row(stage: StageView, now: float) -> list[str]:
         f"{stage.rate:,.0f} a second" if stage.rate else "",
         "" if stage.completed_at is not None else f"at {stage.current_item}",
     ]
-
-
-@click.command
-@click.option(
-    "--type",
-    "error_type",
-    type=click.Choice(_TYPES),
-    help="Only this type.",
-)
-@click.option("--language", metavar="L", help="Only files of this language.")
-@click.option("--path", metavar="GLOB", help="Only files whose path matches.")
-@click.option(
-    "--status",
-    type=click.Choice(["open", "resolved", "ignored", "all"]),
-    default="open",
-    show_default=True,
-    help="An error is resolved when its file is indexed without it.",
-)
-@click.option("--since", metavar="D", callback=_ago, help="Seen in the last 90s, 30m, 2h, 7d.")
-@click.option("--summary", "summed", is_flag=True, help="Only how many of each type.")
-@_limit
-@_offset
-@reading_options
-@click.pass_obj
-def errors(
-    invocation: Invocation,
-    error_type: str | None,
-    language: str | None,
-    path: str | None,
-    status: str,
-    since: float | None,
-    summed: bool,
-    limit: int,
-    offset: int,
-) -> None:
-    """What went wrong while indexing.
-
-    File by file, those last seen first. The same error of the same file is one row, and counted.
-    With -v the traceback is shown, where there is one. Symbols that no server could answer for:
-    see `enrichd failures`.
-
-    \b
-    Examples:
-      enrichd errors
-      enrichd errors --summary
-      enrichd errors --type encoding_error --path 'src/*' --json
-      enrichd errors --status all --since 7d
-    """
-    from enrichd.query import errors as query  # noqa: PLC0415
-    from enrichd_tracker.store.reading import reading  # noqa: PLC0415
-
-    wanted = query.Wanted(
-        workspace=invocation.workspace,
-        error_type=error_type,
-        language=language,
-        path=path,
-        status=status,
-        since=None if since is None else invocation.now - since,
-    )
-    with reading(invocation.database) as reader:
-        found = query.summary(reader, wanted)
-        page = None if summed else query.errors(reader, wanted, limit=limit, offset=offset)
-    if page is None:
-        _show_summary(found, invocation)
-    elif invocation.as_json:
-        print_json(page)
-    elif page.errors:
-        for error in page.errors:
-            _show_error(error, invocation)
-        if page.more:
-            invocation.tell(f"{found.errors:,} in all; there are more: --offset {offset + limit}")
-    else:
-        click.echo("no errors" if offset == 0 else "no more errors")
-
-
-def _show_summary(found: ErrorSummary, invocation: Invocation) -> None:
-    if invocation.as_json:
-        print_json(found)
-        return
-    rows = [
-        [each.error_type, f"{each.errors:,}", f"in {each.files:,} files", f"{each.occurrences:,} x"]
-        for each in found.types
-    ]
-    click.echo(table(rows, indent="") if rows else "no errors")
-
-
-def _show_error(error: ErrorView, invocation: Invocation) -> None:
-    from enrichd.query.answers import duration  # noqa: PLC0415
-
-    seen = f"{duration(invocation.now - error.last_seen.timestamp())} ago"
-    often = f", {error.count:,} times" if error.count > 1 else ""
-    shown = "" if error.status == "open" else f"{error.status}: "
-    row = [
-        f"{error.workspace}: {error.file}",
-        f"{shown}{error.error_type}",
-        f"{seen}{often}",
-        error.message,
-    ]
-    click.echo(table([row], indent=""))
-    if invocation.verbosity > 0 and error.traceback:
-        click.echo("".join(f"    {line}\n" for line in error.traceback.splitlines()), nl=False)
-
-
-@click.command
-@click.option("--failures", is_flag=True, help="List the files that did not parse whole, too.")
-@click.option("--limit", metavar="N", default=100, show_default=True, type=click.IntRange(1, 1000))
-@reading_options
-@click.pass_obj
-def stats(invocation: Invocation, failures: bool, limit: int) -> None:
-    """How well the files parsed.
-
-    By language, and how that moved in the last runs. A file is `ok`, `partial` (some of it did not
-    parse), `error` (it could not be read) or `unsupported` (its language is not known here, which
-    counts nowhere).
-
-    \b
-    Examples:
-      enrichd stats
-      enrichd stats --failures
-      enrichd stats --json
-    """
-    from enrichd.query import parse_health as query  # noqa: PLC0415
-    from enrichd_tracker.store.reading import reading  # noqa: PLC0415
-
-    files: list[FileHealth] = []
-    with reading(invocation.database) as reader:
-        found = query.stats(reader, invocation.workspace)
-        if failures:
-            for each in found.workspaces:
-                for status in ("error", "partial"):
-                    page = query.parse_results(reader, each.workspace, status=status, limit=limit)
-                    files += page.files
-    if invocation.as_json:
-        print_json(
-            {"schema_version": found.schema_version, "workspaces": found.workspaces}
-            | ({"failures": files} if failures else {})
-        )
-        return
-    for workspace in found.workspaces:
-        _show_health(workspace)
-    if files:
-        click.echo(table((_file_row(each) for each in files), indent=""))
-
-
-def _show_health(workspace: WorkspaceHealth) -> None:
-    click.echo(f"{workspace.workspace}: {_share(workspace.clean_ratio)} parsed cleanly")
-    rows = [
-        [
-            each.language,
-            _share(each.clean_ratio),
-            f"ok {each.ok:,}, partial {each.partial:,}, error {each.error:,}",
-            f"{each.lost_bytes:,} of {each.bytes:,} bytes lost",
-        ]
-        for each in workspace.languages
-    ]
-    if rows:
-        click.echo(table(rows))
-    before = None
-    for run in workspace.history:
-        here = (run.ok, run.partial, run.error, run.commit)
-        if here == before:
-            continue  # only what moved
-        before = here
-        commit = f" at {run.commit[:10]}" if run.commit else ""
-        counts = f"ok {run.ok:,}, partial {run.partial:,}, error {run.error:,}"
-        click.echo(f"  {run.at:%Y-%m-%d %H:%M} UTC  {_share(run.clean_ratio)}  {counts}{commit}")
-
-
-def _file_row(file: FileHealth) -> list[str]:
-    lines = ", ".join(map(str, file.error_lines))
-    more = f" and {file.error_count - len(file.error_lines):,} more"
-    text = f"line {lines}{more if file.error_count > len(file.error_lines) else ''}"
-    lost = f"{file.lost_ratio:.1%} lost" if file.lost_bytes else ""
-    return [file.status, file.file, file.message or text, lost]
-
-
-def _share(ratio: float | None) -> str:
-    return "nothing" if ratio is None else f"{ratio:.1%}"

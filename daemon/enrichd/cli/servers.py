@@ -24,7 +24,7 @@ _LAST_LINES = 5
 @database_options
 @click.pass_context
 def servers(context: click.Context, stderr: bool) -> None:
-    """The language servers, and how they are.
+    """The language servers, and their state.
 
     One line a server: state, version, process, work, and what is wrong; its memory includes the
     processes that it started. Of a server that is not ready the last lines of its stderr are shown

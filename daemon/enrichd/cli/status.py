@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from enrichd.cli.invocation import Invocation, database_options, json_option
-from enrichd.cli.text import by_kind, print_json, table
+from enrichd.cli.text import by_kind, parsed, print_json, table
 from enrichd.errors import EnrichdError
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def _workspace(one: WorkspaceStatus, now: float) -> list[str]:
     if one.backing_off:
         orphans += f" ({one.backing_off:,} backing off)"
     rows = [
-        ["files", f"{one.files:,} ({by_kind(one.parse) or 'none'})"],
+        ["files", f"{one.files:,} ({parsed(one.parse)})"],
         ["symbols", f"{one.symbols:,}, of which {one.enriched:,} enriched"],
         ["orphans", orphans],
         ["skipped", f"{one.skipped:,}"],

@@ -53,6 +53,13 @@ def headline(count: int, noun: str, whole: Completeness, now: float) -> str:
     return "\n".join(lines)
 
 
+def parsed(counts: dict[str, int]) -> str:
+    """``ok 81, partial 2``, and beside them what is in languages that are known by name only."""
+    others = counts.get("unsupported", 0)
+    own = by_kind({kind: number for kind, number in counts.items() if kind != "unsupported"})
+    return (own or "none") + (f"; {others:,} unsupported" if others else "")
+
+
 def by_kind(counts: dict[str, int]) -> str:
     """``calls 895, imports 12``; what is 0 is left out."""
     return ", ".join(f"{kind} {number:,}" for kind, number in counts.items() if number)

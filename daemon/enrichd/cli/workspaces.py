@@ -15,6 +15,7 @@ from enrichd.errors import AnswerIsNo, UsageError
 
 if TYPE_CHECKING:
     from enrichd_tracker.model import Workspace
+    from enrichd_tracker.store.port import Reader
 
 
 class WorkspaceRow(Struct, frozen=True):
@@ -164,8 +165,8 @@ def _check_name(name: str | None) -> None:
 
 
 async def _add_here(database: Path, root: Path, name: str | None) -> Workspace:
-    from enrichd.app import free_name  # noqa: PLC0415
     from enrichd.clock import SystemClock  # noqa: PLC0415
+    from enrichd.settings import free_name  # noqa: PLC0415
     from enrichd_tracker.store.sqlite import SqliteStore  # noqa: PLC0415
 
     store = await SqliteStore.open(database, SystemClock())
@@ -178,17 +179,28 @@ async def _add_here(database: Path, root: Path, name: str | None) -> Workspace:
                 f"there is a workspace named {name} already, for {known[name]}",
                 hint="choose another name with --name",
             )
-        return await store.add_workspace(name or free_name(root, known), str(root))
+        return await store.add_workspace(name or free_name(root.name, root, known), str(root))
     finally:
         await store.close()
 
 
 async def _remove_here(database: Path, workspace_id: int) -> None:
     from enrichd.clock import SystemClock  # noqa: PLC0415
+    from enrichd.settings import SOURCES  # noqa: PLC0415
     from enrichd_tracker.store.sqlite import SqliteStore  # noqa: PLC0415
 
     store = await SqliteStore.open(database, SystemClock())
     try:
+        root = await store.read(lambda reader: _root(reader, workspace_id))
         await store.remove_workspace(workspace_id)
     finally:
         await store.close()
+    sources = database.parent / SOURCES
+    if root.parent == sources:
+        from enrichd.sources.folders import remove  # noqa: PLC0415
+
+        await remove(root, sources)
+
+
+def _root(reader: Reader, workspace_id: int) -> Path:
+    return next(Path(each.root) for each in reader.workspaces() if each.id == workspace_id)

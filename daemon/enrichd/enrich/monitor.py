@@ -65,6 +65,11 @@ class Monitor:
         self._graph_news = True
         self._news.set()
 
+    def given_back(self) -> None:
+        """What was claimed can be claimed again: where the store had no more it may have now."""
+        self._exhausted.clear()
+        self._news.set()
+
     def hungry(self, lane: Lane) -> None:
         """The lane's queue runs low; heard only while the store may have more."""
         if lane not in self._exhausted:

@@ -36,8 +36,9 @@ class Recorder:
         queue: WorkQueue,
         clock: Clock,
         metrics: Metrics,
-        on_commit: Callable[[], None],
+        on_commit: Callable[[bool], None],
     ) -> None:
+        """``on_commit``: something was written; True: and symbols are orphans as before."""
         self._store = store
         self._tracker = tracker
         self._queue = queue
@@ -127,7 +128,7 @@ class Recorder:
             for each in outcomes:
                 kind = OutcomeKind.EDGES if each.edges else OutcomeKind.NONE
                 self._metrics.outcomes.labels(each.operation, kind).inc()
-            self._on_commit()
+            self._on_commit(False)
         return written
 
     async def run(self) -> None:
@@ -148,7 +149,7 @@ class Recorder:
                     await self._write(batch, released)
                 finally:
                     self._writing = 0
-                self._on_commit()
+                self._on_commit(bool(released))
 
     async def drain_within(self, timeout_s: float) -> None:
         """The same at the end: what can't be written by then is found out again one day."""

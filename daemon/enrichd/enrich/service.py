@@ -143,8 +143,10 @@ class Enrichment:
         await self._services.end(f"server {name}")
         worker.give_back()
 
-    def _committed(self) -> None:
+    def _committed(self, released: bool) -> None:
         self.progress.tell()
+        if released:
+            self.monitor.given_back()
         for worker in self.lanes.values():
             if worker.blocked:
                 worker.wake()

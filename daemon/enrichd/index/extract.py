@@ -36,6 +36,10 @@ from enrichd.index.symbols import describe, found_symbols
 from enrichd_tracker.model import Canary, Face, Flow, FoundSymbol, SymbolKind
 
 
+class CannotParse(Exception):
+    """The parser gave no tree at all; what it raised is the cause."""
+
+
 @dataclass(frozen=True, slots=True)
 class Extract:
     """What one file's text says."""
@@ -55,9 +59,12 @@ def extract(language: Language, source: bytes, *, path: str, module: str) -> Ext
     """Parse a text and tell its symbols and sites.
 
     ``source`` is UTF-8 without a byte order mark; ``path`` goes into the canary, and ``module``
-    is the file's own dotted name.
+    is the file's own dotted name. Raises CannotParse.
     """
-    tree = language.parser.parse(source)
+    try:
+        tree = language.parser.parse(source)
+    except Exception as problem:
+        raise CannotParse(f"{type(problem).__name__}: {problem}") from problem
     captures = QueryCursor(language.query).captures(tree.root_node)
     errors = _errors(language, tree, captures)
     quoted = read_quoted(language, source, captures)

@@ -40,6 +40,8 @@ class RuleListing:
     """The names that a walk by ignore rules gave; each is relative to the root."""
 
     paths: list[str] = field(default_factory=list)
+    others: list[str] = field(default_factory=list)
+    """Of the names that are only counted, those of regular files."""
     unreadable: list[tuple[str, OSError]] = field(default_factory=list)
     """Folders that could not be listed."""
     ignored: int = 0
@@ -49,11 +51,16 @@ class RuleListing:
 _Rules = tuple[tuple[int, GitIgnoreSpec], ...]
 
 
-def list_by_rules(root: str, below: str, wanted: Callable[[str], bool]) -> RuleListing:
+def list_by_rules(
+    root: str,
+    below: str,
+    wanted: Callable[[str], bool],
+    counted: Callable[[str], bool] = lambda _: False,
+) -> RuleListing:
     """Everything below a folder, relative to ``root``, whose name is wanted and not ignored.
 
-    Links are names like any other: nothing behind them is looked at. Raises the OSError of the
-    topmost folder.
+    And apart from it what is only ``counted``. Links are names like any other: nothing behind them
+    is looked at. Raises the OSError of the topmost folder.
     """
     listing = RuleListing()
     pending: list[tuple[str, _Rules]] = [(below, ())]
@@ -77,7 +84,11 @@ def list_by_rules(root: str, below: str, wanted: Callable[[str], bool]) -> RuleL
         for entry in found:
             path = base + entry.name
             is_folder = entry.is_dir(follow_symlinks=False)
-            if entry.name in NEVER_ENTERED or not (is_folder or wanted(entry.name)):
+            if entry.name in NEVER_ENTERED:
+                continue
+            if not (is_folder or wanted(entry.name)):
+                if counted(entry.name) and not _is_ignored(rules, path):
+                    listing.others += [path] if entry.is_file(follow_symlinks=False) else []
                 continue
             if _is_ignored(rules, f"{path}/" if is_folder else path):
                 listing.ignored += 1

@@ -11,15 +11,15 @@ from hashlib import blake2b
 
 from msgspec import Struct
 
-from enrichd.index.extract import Extract, extract
+from enrichd.index.extract import CannotParse, Extract, extract
 from enrichd.index.file_stat import fingerprint, not_regular, too_large
 from enrichd.index.languages import languages
 from enrichd.index.lines import line_starts, position
+from enrichd_tracker.indexing_errors import MAX_MESSAGE_CHARS, MAX_TRACEBACK_CHARS, kept
 from enrichd_tracker.model import ErrorType, Failure, FileStat, ParsedFile, ParseStatus, Stage
 
 _DIGEST_BYTES = 16
 _MAX_ERROR_LINES = 10
-_MAX_TRACEBACK = 10_000
 _FOREIGN_MARKS = (  # the longer one first: UTF-16's begins UTF-32's
     (codecs.BOM_UTF32_LE, "UTF-32"),
     (codecs.BOM_UTF32_BE, "UTF-32"),
@@ -57,8 +57,9 @@ def parse_file(request: ParseRequest) -> ParsedFile:
     """Read, parse and extract one file. Whatever is wrong with it is said in the result."""
     try:
         content, found = _read(request)
-    except Unreadable as problem:
-        return failed(request, problem.failure)
+    except BaseException as problem:
+        failure = _meaning(problem, ErrorType.IO, "could not be read")
+        return failed(request, failure)
     digest = blake2b(content, digest_size=_DIGEST_BYTES).digest()
     language = languages().get(request.language)
     if language is None:
@@ -66,14 +67,34 @@ def parse_file(request: ParseRequest) -> ParsedFile:
     try:
         source = _text(content)
         result = extract(language, source, path=request.path, module=request.module)
-    except Unreadable as problem:
-        return failed(request, problem.failure, found, digest)
-    except Exception as problem:
-        message = f"symbols could not be extracted: {type(problem).__name__}: {problem}"
-        trace = traceback.format_exc()[-_MAX_TRACEBACK:]
-        failure = Failure(ErrorType.CHUNKING, Stage.PARSING, message, trace)
+    except BaseException as problem:
+        failure = _meaning(problem, ErrorType.CHUNKING, "symbols could not be extracted")
         return failed(request, failure, found, digest)
     return _parsed(request, result, found, digest, is_ascii=source.isascii())
+
+
+def _meaning(problem: BaseException, there: ErrorType, what: str) -> Failure:
+    """What was raised, by where that was: ``there``, when ``what`` was done.
+
+    The panic of a native library need not be an Exception, and is nobody's in particular.
+    """
+    text = f"{type(problem).__name__}: {problem}"
+    match problem:
+        case Unreadable():
+            return problem.failure
+        case CannotParse():
+            kind, message = ErrorType.PARSING, f"the parser failed: {problem}"
+        case Exception():
+            kind, message = there, f"{what}: {text}"
+        case _:
+            kind, message = ErrorType.UNEXPECTED, text
+    trace = "".join(traceback.format_exception(problem))[-MAX_TRACEBACK_CHARS:]
+    return Failure(
+        kind,
+        Stage.PARSING,
+        kept(message, MAX_MESSAGE_CHARS),
+        kept(trace, MAX_TRACEBACK_CHARS),
+    )
 
 
 def failed(
@@ -88,15 +109,15 @@ def failed(
 def _parsed(
     request: ParseRequest, result: Extract, found: FileStat, digest: bytes, *, is_ascii: bool
 ) -> ParsedFile:
-    errors = len(result.error_lines)
+    lines = sorted(set(result.error_lines))
     return ParsedFile(
         path=request.path,
         language=request.language,
         stat=found,
         digest=digest,
-        status=ParseStatus.PARTIAL if errors else ParseStatus.OK,
-        error_lines=sorted(set(result.error_lines))[:_MAX_ERROR_LINES],
-        error_count=errors,
+        status=ParseStatus.PARTIAL if lines else ParseStatus.OK,
+        error_lines=lines[:_MAX_ERROR_LINES],
+        error_count=len(lines),
         lost_bytes=result.lost_bytes,
         ascii=is_ascii,
         symbols=result.symbols,
@@ -105,7 +126,15 @@ def _parsed(
         faces=result.faces,
         flows=result.flows,
         canary=result.canary,
+        failure=_in_parts(lines) if lines else None,
     )
+
+
+def _in_parts(lines: list[int]) -> Failure:
+    """The error of a file that gave its symbols, but for those lines."""
+    shown, more = lines[:_MAX_ERROR_LINES], len(lines) - _MAX_ERROR_LINES
+    text = f"line {', '.join(map(str, shown))}{f' and {more} more' if more > 0 else ''}"
+    return Failure(ErrorType.PARSING, Stage.PARSING, f"did not parse whole, see {text}")
 
 
 def _read(request: ParseRequest) -> tuple[bytes, FileStat]:

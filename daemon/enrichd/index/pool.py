@@ -21,10 +21,10 @@ from typing import Self
 
 import msgspec
 
+from enrichd.child import frame
 from enrichd.errors import EnrichdError
 from enrichd.index.file_stat import stat_of
 from enrichd.index.parse import NOT_READ, ParseRequest, failed
-from enrichd.index.worker import frame
 from enrichd_tracker.model import ErrorType, Failure, ParsedFile, Stage
 
 WORKER = (sys.executable, "-P", "-m", "enrichd.index.worker")

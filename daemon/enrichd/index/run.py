@@ -1,39 +1,27 @@
-"""One indexing run over a workspace: look, parse what changed, store it; tell of it as a job."""
+"""One indexing run over a workspace: look, parse what changed, store it."""
 
 from __future__ import annotations
 
 import asyncio
-import uuid
 from collections.abc import Callable, Collection, Mapping
 from contextlib import aclosing
 from types import MappingProxyType
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from enrichd.clock import Clock
 from enrichd.index.git import commit_of
+from enrichd.index.job import JobRecord, RunResult
 from enrichd.index.languages import languages
 from enrichd.index.naming import module_name
 from enrichd.index.parse import ParseRequest
 from enrichd.index.pool import ParserPool
+from enrichd.index.scope import Scope
 from enrichd.index.survey import Survey, Tree, survey, survey_at
-from enrichd.report import Progress
-from enrichd_tracker.errors import EnrichdError, StoreUnavailable
 from enrichd_tracker.indexing_errors import MAX_MESSAGE_CHARS, kept
-from enrichd_tracker.jobs import JobResult, conclude
-from enrichd_tracker.model import (
-    Failure,
-    JobStatus,
-    ParsedFile,
-    ParseStatus,
-    Stage,
-    Workspace,
-)
+from enrichd_tracker.jobs import JobKind, Level
+from enrichd_tracker.model import Failure, ParsedFile, ParseStatus, Stage, Workspace
 from enrichd_tracker.store.port import Store
-
-_REPORT_EVERY_S = 1.0
-_END_ATTEMPTS = 5
-_END_AGAIN_S = 1.0
 
 
 class IndexOptions(Struct, frozen=True):
@@ -46,38 +34,8 @@ class IndexOptions(Struct, frozen=True):
     """Files of the root that language servers look for: every answer may hang on them."""
 
 
-class RunResult(Struct):
-    """What a run came to."""
-
-    job_id: str | None = None
-    """None: nothing had changed, so there was no job."""
-    files: int = 0
-    changed: list[str] = field(default_factory=list)
-    created: list[str] = field(default_factory=list)
-    removed: list[str] = field(default_factory=list)
-    failed: int = 0
-    symbols: int = 0
-    status: JobStatus = JobStatus.COMPLETED
-    errors: dict[str, int] = field(default_factory=dict)
-    """Errors by type."""
-    stage_seconds: dict[str, float] = field(default_factory=dict)
-    languages: dict[str, int] = field(default_factory=dict)
-    forgotten: list[int] = field(default_factory=list)
-    """Symbols whose failures no longer count."""
-    problems: list[str] = field(default_factory=list)
-    error: str | None = None
-    seconds: float = 0.0
-    tree: Tree | None = None
-    """What is known of the folders now; None where only some paths were looked at."""
-
-    @property
-    def nothing_to_do(self) -> bool:
-        """Whether every file was as it had been."""
-        return not (self.changed or self.created or self.removed)
-
-
 class IndexRun:
-    """A run. Its job ends as its result says, whatever happens."""
+    """A run. Whoever made its record ends the job, whatever happens here."""
 
     def __init__(
         self,
@@ -86,47 +44,52 @@ class IndexRun:
         options: IndexOptions,
         *,
         clock: Clock,
-        owner: str,
-        progress: Progress,
+        record: JobRecord,
         before_change: Callable[[], None],
     ) -> None:
         self._store = store
         self._workspace = workspace
         self._options = options
         self._clock = clock
-        self._owner = owner
-        self._progress = progress
+        self._record = record
         self._before_change = before_change
-        self.result = RunResult()
-        """What the run has come to so far."""
-        self._reported_at = 0.0
-        self._stage: tuple[Stage | None, float] = (None, 0.0)
+        self._result = record.result
 
     async def run(
-        self, paths: Collection[str] | None = None, tree: Tree | None = None
+        self,
+        paths: Collection[str] | None = None,
+        tree: Tree | None = None,
+        scope: Scope | None = None,
     ) -> RunResult:
-        """Index what changed. Raises what the look raises: there is no job without a root.
+        """Index what changed, as a job where there is something to do or the job has begun.
 
-        With ``paths``, and the ``tree`` of an earlier run over everything, only these are looked
-        at where that is enough.
+        Raises what the look raises. With ``paths``, and the ``tree`` of an earlier run over
+        everything, only these are looked at where that is enough. With a ``scope`` that is partial
+        only files in it are looked at.
         """
         started = self._clock.monotonic()
-        result = self.result
-        self._progress.stage("analyzing", None)
+        result, record = self._result, self._record
+        await record.stage(Stage.ANALYZING)
         first = await self._store.read(lambda reader: reader.indexed_at(self._workspace.id) is None)
-        found = await self._survey(None if first else paths, tree)
+        found = await self._survey(None if first else paths, tree, scope)
         todo = found.todo
         result.files = found.files
         result.languages = found.languages
         result.tree = found.tree
-        result.problems = [f"{path}: {failure.message}" for path, failure in found.problems]
+        for path, failure in found.problems:
+            self._note_problem(f"{path}: {failure.message}")
+        await record.advance(found.files, found.files, last=True)
         await self._note_problems(dict(found.problems), whole=found.tree is not None)
-        if first or todo.changed or todo.removed:
+        if first or todo.changed or todo.removed or record.has_begun:
             paths_now = [each.path for each in todo.changed]
             result.created = [path for path in paths_now if path not in found.known]
             result.changed = [path for path in paths_now if path in found.known]
             result.removed = todo.removed
-            await self._as_job(found, kind="full" if first else "incremental")
+            if first and result.kind == JobKind.INCREMENTAL:
+                result.kind = JobKind.FULL
+            if not record.has_begun:
+                await record.begin(JobKind.FULL if first else JobKind.INCREMENTAL)
+            await self._index(found)
         result.seconds = self._clock.monotonic() - started
         return result
 
@@ -145,10 +108,12 @@ class IndexRun:
         if new or gone:
             await self._store.note_walk_problems(self._workspace.id, new, gone)
 
-    async def _survey(self, paths: Collection[str] | None, tree: Tree | None) -> Survey:
+    async def _survey(
+        self, paths: Collection[str] | None, tree: Tree | None, scope: Scope | None
+    ) -> Survey:
         exclude, max_file_bytes = self._options.exclude, self._options.max_file_bytes
         found = None
-        if paths is not None and tree is not None:
+        if paths is not None and tree is not None and scope is None:
             found = await survey_at(
                 self._store,
                 self._workspace,
@@ -158,7 +123,11 @@ class IndexRun:
                 max_file_bytes=max_file_bytes,
             )
         return found or await survey(
-            self._store, self._workspace, exclude=exclude, max_file_bytes=max_file_bytes
+            self._store,
+            self._workspace,
+            exclude=exclude,
+            max_file_bytes=max_file_bytes,
+            scope=scope,
         )
 
     def _requests(self, found: Survey) -> list[ParseRequest]:
@@ -178,61 +147,13 @@ class IndexRun:
             for file in found.todo.changed
         ]
 
-    async def _as_job(self, found: Survey, *, kind: str) -> None:
-        result, todo = self.result, found.todo
-        result.job_id = uuid.uuid4().hex
-        status = JobStatus.FAILED
-        try:
-            await self._store.begin_job(result.job_id, self._workspace.id, kind, owner=self._owner)
-        except EnrichdError as error:
-            result.error, result.status = error.message, status
-            raise
-        try:
-            await self._index(found)
-            status = JobStatus.COMPLETED
-        except EnrichdError as error:
-            result.error = error.message
-            raise
-        except asyncio.CancelledError:
-            status = JobStatus.CANCELLED
-            result.error = "cancelled"
-            raise
-        except BaseException as error:
-            result.error = f"{type(error).__name__}: {error}"
-            raise
-        finally:
-            self._time_stage(None, self._clock.monotonic())
-            end = conclude(
-                JobResult(
-                    status=status,
-                    error_message=result.error,
-                    files_total=len(todo.changed),
-                    files_indexed=len(todo.changed) - result.failed,
-                    files_failed=result.failed,
-                    symbols_found=result.symbols,
-                    languages=result.languages,
-                )
-            )
-            result.error, result.status = end.error_message, end.status
-            await self._end(result.job_id, end)
-
-    async def _end(self, job_id: str, end: JobResult) -> None:
-        """A job does not stay open because the disk is full just now: its end is written later."""
-        for _ in range(_END_ATTEMPTS - 1):
-            try:
-                return await self._store.end_job(job_id, end)
-            except StoreUnavailable:
-                await self._clock.sleep(_END_AGAIN_S)
-        return await self._store.end_job(job_id, end)
-
     async def _index(self, found: Survey) -> None:
         self._before_change()
-        total = len(found.todo.changed)
-        self._progress.stage("parsing", total)
-        await self._report(Stage.PARSING, 0, total, force=True)
+        record, total = self._record, len(found.todo.changed)
+        await record.stage(Stage.PARSING, total)
         renamed = found.todo.renamed
         away = set(renamed.values())
-        await self._keep([], [path for path in self.result.removed if path not in away])
+        await self._keep([], [path for path in self._result.removed if path not in away])
         done = 0
         wanted = self._requests(found)
         async with (
@@ -242,12 +163,12 @@ class IndexRun:
             async for batch in batches:
                 await self._keep(batch, [], renamed)
                 done += len(batch)
-                self._progress.advance(done, total, batch[-1].path)
-                await self._report(Stage.PARSING, done, total, batch[-1].path)
-        await self._report(Stage.PARSING, done, total, force=True)
-        await self._report(Stage.STORING, done, total, force=True)
+                await record.advance(done, total, batch[-1].path)
+        await record.advance(done, total, last=True)
+        await record.stage(Stage.STORING, total)
         commit = await asyncio.to_thread(commit_of, found.root)
-        await self._store.finish_run(self._workspace.id, self.result.job_id, commit)
+        await self._store.finish_run(self._workspace.id, record.job_id, commit)
+        await record.advance(done, total, last=True)
 
     async def _keep(
         self,
@@ -258,35 +179,18 @@ class IndexRun:
         if not files and not removed:
             return
         stored = await self._store.store_files(self._workspace.id, files, removed, renamed=renamed)
-        self.result.symbols += stored.symbols
-        self.result.forgotten += stored.had_failed
+        self._result.stored += len(files)
+        self._result.symbols += stored.symbols
+        self._result.forgotten += stored.had_failed
         for file in files:
-            if file.status is ParseStatus.ERROR:
-                self.result.failed += 1
-            if file.failure is not None:
-                kind = file.failure.type
-                self.result.errors[kind] = self.result.errors.get(kind, 0) + 1
-                self.result.problems.append(f"{file.path}: {file.failure.message}")
-            elif file.error_lines:
-                lines = ", ".join(map(str, file.error_lines))
-                self.result.problems.append(f"{file.path}: did not parse whole, see line {lines}")
+            failure = stored.unwritten.get(file.path, file.failure)
+            if file.status is ParseStatus.ERROR or file.path in stored.unwritten:
+                self._result.failed += 1
+            if failure is not None:
+                kind = failure.type
+                self._result.errors[kind] = self._result.errors.get(kind, 0) + 1
+                self._note_problem(f"{file.path}: {failure.message}")
 
-    def _time_stage(self, stage: Stage | None, now: float) -> None:
-        """Note how long the stage before took; None: it was the last one."""
-        before, began = self._stage
-        if stage is before:
-            return
-        if before is not None:
-            self.result.stage_seconds[before] = now - began
-        self._stage = stage, now
-
-    async def _report(
-        self, stage: Stage, done: int, total: int, current: str = "", *, force: bool = False
-    ) -> None:
-        now = self._clock.monotonic()
-        self._time_stage(stage, now)
-        if not force and now - self._reported_at < _REPORT_EVERY_S:
-            return
-        self._reported_at = now
-        assert self.result.job_id is not None
-        await self._store.report_stage(self.result.job_id, stage, done, total, current)
+    def _note_problem(self, text: str) -> None:
+        self._result.problems.append(text)
+        self._record.note(Level.WARNING, text)

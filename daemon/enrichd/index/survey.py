@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import Counter, defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from posixpath import basename, dirname, splitext
@@ -13,10 +14,12 @@ from posixpath import basename, dirname, splitext
 from enrichd.index.git import git_lists
 from enrichd.index.ignore import is_ignored
 from enrichd.index.indexer import Plan, plan
-from enrichd.index.languages import languages, suffixes
+from enrichd.index.languages import languages, other_suffixes, suffixes
 from enrichd.index.naming import package_folders
 from enrichd.index.parse import NOT_READ
-from enrichd.index.walk import look_at, walk
+from enrichd.index.scope import Scope
+from enrichd.index.walk import FoundFile, look_at, walk
+from enrichd_tracker.errors import StoreUnavailable
 from enrichd_tracker.model import Failure, KnownFile, ParseStatus, Workspace
 from enrichd_tracker.store.port import Reader, Store
 
@@ -53,17 +56,30 @@ class Survey:
 
 
 async def survey(
-    store: Store, workspace: Workspace, *, exclude: tuple[str, ...], max_file_bytes: int
+    store: Store,
+    workspace: Workspace,
+    *,
+    exclude: tuple[str, ...],
+    max_file_bytes: int,
+    scope: Scope | None = None,
 ) -> Survey:
-    """Look at everything. Raises what the walk raises."""
+    """Look at everything. Raises what the walk raises.
+
+    Of a partial ``scope`` it says nothing about files outside it.
+    """
     root = Path(workspace.root)
-    walked = await asyncio.to_thread(walk, root, exclude=exclude, languages=suffixes())
+    walked = await asyncio.to_thread(
+        walk, root, exclude=exclude, languages=suffixes(), others=other_suffixes()
+    )
+    await _note_unsupported(store, workspace.id, walked.unsupported)
     known = await store.read(lambda reader: reader.files(workspace.id))
     todo = await asyncio.to_thread(plan, walked.files, known, max_file_bytes=max_file_bytes)
     paths = [file.path for file in walked.files]
+    whole = scope is None or not scope.is_partial
+    todo = _without_hopeless(todo, known, walked.root)
     return Survey(
         root=walked.root,
-        todo=_without_hopeless(todo, known, walked.root),
+        todo=todo if scope is None else _as_asked(todo, walked.files, known, scope),
         packages={
             language.name: package_folders(paths, language.package_files)
             for language in languages().values()
@@ -72,7 +88,7 @@ async def survey(
         languages=Counter(file.language for file in walked.files),
         problems=walked.problems,
         known=frozenset(known),
-        tree=Tree(_folders(paths), walked.by_git),
+        tree=Tree(_folders(paths), walked.by_git) if whole else None,
     )
 
 
@@ -124,6 +140,14 @@ async def survey_at(
         known=frozenset(known),
         tree=None,
     )
+
+
+async def _note_unsupported(store: Store, workspace_id: int, now: dict[str, str]) -> None:
+    """Have those be counted that no language here is for; the next look makes good what fails."""
+    before = await store.read(lambda reader: reader.runs.unsupported(workspace_id))
+    if before != now:
+        with suppress(StoreUnavailable):
+            await store.note_unsupported(workspace_id, now)
 
 
 def _folders(paths: Collection[str]) -> frozenset[str]:
@@ -188,6 +212,23 @@ def _packages(reader: Reader, workspace_id: int, todo: Plan) -> dict[str, frozen
             )
         )
     return found
+
+
+def _as_asked(
+    todo: Plan, files: Sequence[FoundFile], known: Mapping[str, KnownFile], scope: Scope
+) -> Plan:
+    """With what is to be read whatever is known of it, without what is out of scope."""
+    changed = {file.path for file in todo.changed if scope.covers(file.path, file.language)}
+    removed = [path for path in todo.removed if scope.covers(path, known[path].language)]
+    gone = set(removed)
+    wanted = [file for file in files if file.path in changed or scope.reads(file)]
+    read = {file.path for file in wanted}
+    return Plan(
+        changed=wanted,
+        unchanged=[file for file in todo.unchanged if file.path not in read],
+        removed=removed,
+        renamed={new: old for new, old in todo.renamed.items() if new in changed and old in gone},
+    )
 
 
 def _without_hopeless(todo: Plan, known: Mapping[str, KnownFile], root: str) -> Plan:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from posixpath import dirname, splitext
+from types import MappingProxyType
 
 from msgspec import Struct
 from pathspec import GitIgnoreSpec
@@ -52,19 +53,28 @@ class Walk:
     """Sorted by path. A file over the size limit is among them: parsing says so."""
     problems: list[tuple[str, Failure]] = field(default_factory=list)
     """What should have been a file or a folder to look into and can't be."""
+    unsupported: dict[str, str] = field(default_factory=dict)
+    """Path to language of the source that is in another language than those asked for."""
     skipped: Counter[Skip] = field(default_factory=Counter)
     by_git: bool = False
     """Whether git gave the list; otherwise the ignore rules did."""
 
 
-def walk(root: Path, *, exclude: Sequence[str] = (), languages: Mapping[str, str]) -> Walk:
+def walk(
+    root: Path,
+    *,
+    exclude: Sequence[str] = (),
+    languages: Mapping[str, str],
+    others: Mapping[str, str] = MappingProxyType({}),
+) -> Walk:
     """Find the files below a folder that have a language; ``languages`` is by suffix.
 
+    ``others``, by suffix too, are languages whose files are only counted.
     ``exclude`` holds patterns of the kind that ``.gitignore`` has. The walk never leaves the
     root and opens nothing but ignore files. Raises StorageError where there is nothing,
     UsageError where it is no folder, PermissionRefused, and ConfigError for a bad pattern.
     """
-    return _Walker(_checked(root), patterns(exclude), languages).run()
+    return _Walker(_checked(root), patterns(exclude), languages, others).run()
 
 
 def look_at(
@@ -75,14 +85,21 @@ def look_at(
     languages: Mapping[str, str],
 ) -> Walk:
     """The same for these paths alone, of which it is known that no ignore file leaves them out."""
-    return _Walker(_checked(root), patterns(exclude), languages).look_at(paths)
+    return _Walker(_checked(root), patterns(exclude), languages, {}).look_at(paths)
 
 
 class _Walker:
-    def __init__(self, root: str, excluded: GitIgnoreSpec, languages: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        root: str,
+        excluded: GitIgnoreSpec,
+        languages: Mapping[str, str],
+        others: Mapping[str, str],
+    ) -> None:
         self._root = root
         self._excluded = excluded
         self._languages = languages
+        self._others = others
         self._walk = Walk(root)
         self._environments: dict[str, bool] = {"": False}
 
@@ -113,7 +130,7 @@ class _Walker:
 
     def _list_by_rules(self, below: str) -> None:
         try:
-            listing = list_by_rules(self._root, below, self._is_wanted)
+            listing = list_by_rules(self._root, below, self._is_wanted, self._is_counted)
         except OSError as problem:
             if not below:
                 raise _refusal(self._root, problem) from problem
@@ -121,6 +138,8 @@ class _Walker:
             return
         for path in listing.paths:
             self._take(path)
+        for path in listing.others:
+            self._count(path)
         for folder, unreadable in listing.unreadable:
             self._problem(folder, f"the folder could not be listed: {unreadable.strerror}")
         self._walk.skipped[Skip.IGNORED] += listing.ignored
@@ -136,7 +155,11 @@ class _Walker:
             return False
         if stat.S_ISDIR(result.st_mode):
             return not self._is_left_out(path)
-        if not wanted or self._is_left_out(path):
+        if not wanted:
+            if self._is_counted(path) and stat.S_ISREG(result.st_mode):
+                self._count(path)
+            return False
+        if self._is_left_out(path):
             return False
         if stat.S_ISLNK(result.st_mode):
             self._walk.skipped[self._link(path)] += 1
@@ -149,17 +172,25 @@ class _Walker:
             self._walk.files.append(FoundFile(path, language, fingerprint(result)))
         return False
 
+    def _count(self, path: str) -> None:
+        """Note a file of a language that is only counted; nothing about it is a problem."""
+        if _is_text(path) and self._reason_to_leave_out(path) is None:
+            self._walk.unsupported[path] = self._others[splitext(path)[1]]
+
     def _is_left_out(self, path: str) -> bool:
-        reason = None
-        if self._excluded.match_file(path):
-            reason = Skip.EXCLUDED
-        elif not NEVER_ENTERED.isdisjoint(path.split("/")):
-            reason = Skip.TOOL_FOLDER
-        elif self._in_an_environment(dirname(path)):
-            reason = Skip.VIRTUAL_ENVIRONMENT
+        reason = self._reason_to_leave_out(path)
         if reason is not None:
             self._walk.skipped[reason] += 1
         return reason is not None
+
+    def _reason_to_leave_out(self, path: str) -> Skip | None:
+        if self._excluded.match_file(path):
+            return Skip.EXCLUDED
+        if not NEVER_ENTERED.isdisjoint(path.split("/")):
+            return Skip.TOOL_FOLDER
+        if self._in_an_environment(dirname(path)):
+            return Skip.VIRTUAL_ENVIRONMENT
+        return None
 
     def _in_an_environment(self, folder: str) -> bool:
         known = self._environments.get(folder)
@@ -190,6 +221,9 @@ class _Walker:
 
     def _is_wanted(self, name: str) -> bool:
         return splitext(name)[1] in self._languages
+
+    def _is_counted(self, name: str) -> bool:
+        return splitext(name)[1] in self._others
 
     def _full(self, path: str) -> str:
         return os.path.join(self._root, path)  # noqa: PTH118 (a hot path)

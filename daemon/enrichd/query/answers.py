@@ -35,6 +35,13 @@ class Unindexed(Struct, frozen=True):
     """How long the oldest waits."""
 
 
+class UnindexedFiles(Struct, frozen=True, kw_only=True):
+    """By the name of the workspace: what was touched and is not in the graph as it is now."""
+
+    schema_version: int = SCHEMA_VERSION
+    workspaces: dict[str, Unindexed]
+
+
 NOTHING = Unindexed()
 
 UnindexedOf = Callable[[int], Unindexed]

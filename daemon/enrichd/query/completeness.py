@@ -40,7 +40,7 @@ _SYNTAX = "syntax"
 _BODIES = frozenset(kind for kind, needed in NEEDED_OPERATIONS.items() if needed)
 
 
-class Level(StrEnum):
+class Trust(StrEnum):
     """How far an answer can be trusted; the worst first."""
 
     UNKNOWN = "unknown"
@@ -49,13 +49,13 @@ class Level(StrEnum):
     COMPLETE = "complete"
 
 
-_SEVERITY = list(Level)
+_SEVERITY = list(Trust)
 
 
 class Completeness(Struct, frozen=True):
     """What is known about an answer's being whole."""
 
-    level: Level
+    level: Trust
     reasons: list[str]
     """Why it is no better; the gravest first."""
     as_of: datetime | None
@@ -71,7 +71,7 @@ class Completeness(Struct, frozen=True):
     def text(self, now: float) -> str:
         """``complete; ty 0.0.104, 12 s ago``, or the level and its first reason."""
         parts = [f"{self.level}: {self.reasons[0]}" if self.reasons else str(self.level)]
-        if self.level is not Level.UNKNOWN and self.as_of is not None:
+        if self.level is not Trust.UNKNOWN and self.as_of is not None:
             who = f"{self.server} {self.version}".strip()
             parts.append(f"{who}, {duration(now - self.as_of.timestamp())} ago")
         return "; ".join(parts)
@@ -84,10 +84,10 @@ class _Findings:
         self.now = now
         self.pending = 0
         self.failed = 0
-        self._reasons: list[tuple[Level, str]] = []
+        self._reasons: list[tuple[Trust, str]] = []
         self._newest: tuple[float, str, str] | None = None
 
-    def add(self, level: Level, reason: str) -> None:
+    def add(self, level: Trust, reason: str) -> None:
         if (level, reason) not in self._reasons:
             self._reasons.append((level, reason))
 
@@ -98,7 +98,7 @@ class _Findings:
         ordered = sorted(self._reasons, key=lambda each: _SEVERITY.index(each[0]))
         at, server, version = self._newest or (None, "", "")
         return Completeness(
-            level=ordered[0][0] if ordered else Level.COMPLETE,
+            level=ordered[0][0] if ordered else Trust.COMPLETE,
             reasons=[reason for _, reason in ordered],
             as_of=moment_or_none(at),
             server=server,
@@ -119,14 +119,14 @@ def of_outward(reader: Reader, selected: Selected, given: Circumstances) -> Comp
         if symbol.pending or symbol.kind in _BODIES:
             _judge_offer(lanes, Lane(symbol.workspace_id, symbol.language), findings)
         if symbol.path is None:
-            findings.add(Level.UNKNOWN, "it lies outside the workspace: its body was not read")
+            findings.add(Trust.UNKNOWN, "it lies outside the workspace: its body was not read")
             continue
         _judge_outcomes(reader, symbol, lanes, findings)
     paths = sorted({symbol.path for symbol in selected.symbols if symbol.path is not None})
     for path in paths:
         file = reader.file(selected.workspace.id, path)
         if file is not None and file.status in {ParseStatus.PARTIAL, ParseStatus.ERROR}:
-            findings.add(Level.PARTIAL, f"{path} did not parse whole")
+            findings.add(Trust.PARTIAL, f"{path} did not parse whole")
     _judge_run(reader, selected.workspace, findings)
     _judge_disk(reader, selected.workspace, findings, paths)
     return findings.conclude()
@@ -154,11 +154,11 @@ def of_inward(
     for symbol in selected.symbols:
         if symbol.path is None:
             findings.add(
-                Level.PARTIAL,
+                Trust.PARTIAL,
                 "it lies outside the workspace: which uses are kept is set by [enrich] external",
             )
         elif lanes.has_nothing(Lane(symbol.workspace_id, symbol.language)):
-            findings.add(Level.UNKNOWN, lanes.missing(symbol.language))
+            findings.add(Trust.UNKNOWN, lanes.missing(symbol.language))
     for language in reader.languages(workspace.id):
         _judge_offer(lanes, Lane(workspace.id, language), findings)
     _judge_mentions(reader, reader.unsettled_mentions(names, workspace.id), lanes, findings)
@@ -202,15 +202,15 @@ def of_everything(
             lane = Lane(workspace.id, language)
             if lanes.is_proved(lane):
                 findings.add(
-                    Level.PARTIAL,
+                    Trust.PARTIAL,
                     f"{counted(number, 'symbol')} of {workspace.name} not yet enriched",
                 )
             else:
-                findings.add(Level.UNKNOWN, lanes.missing(language))
+                findings.add(Trust.UNKNOWN, lanes.missing(language))
         skipped = reader.counts(workspace.id).skipped
         if skipped:
             findings.failed += skipped
-            findings.add(Level.PARTIAL, f"{counted(skipped, 'symbol')} of {workspace.name} failed")
+            findings.add(Trust.PARTIAL, f"{counted(skipped, 'symbol')} of {workspace.name} failed")
         _judge_run(reader, workspace, findings)
         _judge_parsing(reader, workspace, findings)
         _judge_disk(reader, workspace, findings)
@@ -229,7 +229,7 @@ def _judge_offer(lanes: Lanes, lane: Lane, findings: _Findings) -> None:
     """What a server does not offer is required of nobody, and known of nobody either."""
     if server := lanes.offers_nothing(lane):
         findings.add(
-            Level.UNKNOWN,
+            Trust.UNKNOWN,
             f"{server} is not asked for definitions: uses in {language_title(lane.language)} "
             "are not known",
         )
@@ -241,19 +241,19 @@ def _judge_outcomes(
     record = reader.failure(symbol.id) if symbol.failed else None
     if record is not None:
         findings.failed += 1
-        findings.add(Level.PARTIAL, failure_text(record, findings.now))
+        findings.add(Trust.PARTIAL, failure_text(record, findings.now))
     elif symbol.pending:
         findings.pending += 1
         if lanes.is_proved(Lane(symbol.workspace_id, symbol.language)):
-            findings.add(Level.PARTIAL, f"{symbol.qualified_name} is not yet enriched")
+            findings.add(Trust.PARTIAL, f"{symbol.qualified_name} is not yet enriched")
         else:
-            findings.add(Level.UNKNOWN, lanes.missing(symbol.language))
+            findings.add(Trust.UNKNOWN, lanes.missing(symbol.language))
     for outcome in reader.outcomes_of(symbol.id):
         findings.rests_on(outcome.at, outcome.server, outcome.version)
         if not outcome.relation and outcome.target.name == ERROR and record is None:
             findings.failed += 1
             reason = f": {outcome.reason}" if outcome.reason else ""
-            findings.add(Level.PARTIAL, f"{outcome.operation} ended as an error{reason}")
+            findings.add(Trust.PARTIAL, f"{outcome.operation} ended as an error{reason}")
 
 
 def _judge_mentions(
@@ -272,23 +272,23 @@ def _judge_mentions(
     findings.pending += len(waiting) + sum(unserved.values())
     findings.failed += len(records)
     for language in sorted(unserved):
-        findings.add(Level.UNKNOWN, lanes.missing(language))
+        findings.add(Trust.UNKNOWN, lanes.missing(language))
     if waiting:
         which = "symbol that mentions" if len(waiting) == 1 else "symbols that mention"
         verb = "is" if len(waiting) == 1 else "are"
         findings.add(
-            Level.PARTIAL,
+            Trust.PARTIAL,
             f"{len(waiting):,} {which} it {verb} not yet enriched ({listed(sorted(waiting))})",
         )
     for record in records[:3]:
-        findings.add(Level.PARTIAL, f"{failure_text(record, findings.now)}; it mentions the name")
+        findings.add(Trust.PARTIAL, f"{failure_text(record, findings.now)}; it mentions the name")
     if len(records) > 3:
-        findings.add(Level.PARTIAL, f"{len(records) - 3:,} more symbols that mention it failed")
+        findings.add(Trust.PARTIAL, f"{len(records) - 3:,} more symbols that mention it failed")
 
 
 def _judge_run(reader: Reader, workspace: Workspace, findings: _Findings) -> None:
     if reader.indexed_at(workspace.id) is None:
-        findings.add(Level.PARTIAL, f"the first index run over {workspace.name} has not ended")
+        findings.add(Trust.PARTIAL, f"the first index run over {workspace.name} has not ended")
 
 
 def _judge_parsing(reader: Reader, workspace: Workspace, findings: _Findings) -> None:
@@ -296,7 +296,7 @@ def _judge_parsing(reader: Reader, workspace: Workspace, findings: _Findings) ->
     if unparsed:
         names = listed(path for path, _ in unparsed)
         findings.add(
-            Level.PARTIAL, f"{counted(len(unparsed), 'file')} did not parse whole ({names})"
+            Trust.PARTIAL, f"{counted(len(unparsed), 'file')} did not parse whole ({names})"
         )
 
 
@@ -307,10 +307,10 @@ def _judge_disk(
     for change, words in ((Drift.CHANGED, "changed on disk"), (Drift.GONE, "gone from disk")):
         names = [path for path, each in moved if each is change]
         if len(names) == 1:
-            findings.add(Level.STALE, f"{names[0]} {words} since it was indexed")
+            findings.add(Trust.STALE, f"{names[0]} {words} since it was indexed")
         elif names:
             findings.add(
-                Level.STALE, f"{counted(len(names), 'file')} {words} since ({listed(names)})"
+                Trust.STALE, f"{counted(len(names), 'file')} {words} since ({listed(names)})"
             )
 
 
@@ -323,7 +323,7 @@ def _judge_unindexed(workspace: Workspace, unindexed: UnindexedOf, findings: _Fi
             names += f" and {more:,} more"
         verb = "waits" if waiting.count == 1 else "wait"
         findings.add(
-            Level.STALE,
+            Trust.STALE,
             f"{counted(waiting.count, 'touched file')} {verb} to be indexed ({names})",
         )
 

@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 from datetime import datetime
+from enum import StrEnum
 
 from msgspec import Struct
 
+from enrichd.errors import AnswerIsNo
 from enrichd.query.answers import SCHEMA_VERSION, moment
 from enrichd.query.select import chosen
-from enrichd_tracker.model import ErrorType
 from enrichd_tracker.store.port import Reader
-from enrichd_tracker.store.port_runs import ErrorCount, ErrorQuery, StoredError
+from enrichd_tracker.store.port_runs import ErrorCount, ErrorPlace, ErrorQuery, StoredError
 
-STATUSES = ("open", "resolved", "ignored", "all")
-TYPES = tuple(map(str, ErrorType))
+
+class ErrorStatus(StrEnum):
+    """Which errors are wanted: by whether their file has succeeded since."""
+
+    OPEN = "open"
+    RESOLVED = "resolved"
+    IGNORED = "ignored"
+    ALL = "all"
+
+
+PLACE = r"^[0-9]{1,12}\.[0-9]{1,17}-[0-9]{1,18}$"
+"""How ``next`` and ``before`` are written."""
 
 
 class ErrorView(Struct, frozen=True):
@@ -42,7 +53,16 @@ class ErrorList(Struct, frozen=True):
     offset: int
     more: bool
     """There is another page."""
+    next: str | None
+    """What to give for ``before`` to get it, whatever comes in meanwhile."""
     errors: list[ErrorView]
+
+
+class OneError(Struct, frozen=True):
+    """An error as it is now."""
+
+    schema_version: int
+    error: ErrorView
 
 
 class ErrorSummary(Struct, frozen=True):
@@ -76,14 +96,24 @@ class Wanted(Struct, frozen=True):
         )
 
 
-def errors(reader: Reader, wanted: Wanted, *, limit: int = 100, offset: int = 0) -> ErrorList:
-    """A page of the errors."""
-    found = reader.runs.errors(wanted.of(reader), limit + 1, offset)
+def errors(
+    reader: Reader,
+    wanted: Wanted,
+    *,
+    limit: int = 100,
+    offset: int = 0,
+    before: str | None = None,
+) -> ErrorList:
+    """A page of the errors; ``before`` is the ``next`` of the page before it."""
+    place = None if before is None else _place(before)
+    found = reader.runs.errors(wanted.of(reader), limit + 1, offset, place)
+    more = len(found) > limit
     return ErrorList(
         schema_version=SCHEMA_VERSION,
         limit=limit,
         offset=offset,
-        more=len(found) > limit,
+        more=more,
+        next=f"{found[limit - 1].last_seen!r}-{found[limit - 1].id}" if more else None,
         errors=[_view(each) for each in found[:limit]],
     )
 
@@ -96,6 +126,24 @@ def summary(reader: Reader, wanted: Wanted) -> ErrorSummary:
         errors=sum(each.errors for each in found),
         types=found,
     )
+
+
+def error(reader: Reader, error_id: int, workspace: str | None = None) -> OneError:
+    """The error of this id; raises AnswerIsNo where there is none."""
+    workspace_id = chosen(reader, workspace)[0].id if workspace is not None else None
+    wanted = ErrorQuery(workspace_id=workspace_id, id=error_id, status=None)
+    found = reader.runs.errors(wanted, 1)
+    if not found:
+        where = "" if workspace is None else f" in {workspace}"
+        raise AnswerIsNo(
+            f"there is no error {error_id}{where}", hint="`enrichd errors --status all` has them"
+        )
+    return OneError(SCHEMA_VERSION, _view(found[0]))
+
+
+def _place(text: str) -> ErrorPlace:
+    seen, _, error_id = text.partition("-")
+    return float(seen), int(error_id)
 
 
 def _view(error: StoredError) -> ErrorView:

@@ -9,12 +9,10 @@ from msgspec.structs import asdict
 
 from enrichd.query.answers import SCHEMA_VERSION, moment
 from enrichd.query.select import chosen
-from enrichd_tracker.model import ParseStatus, Workspace
+from enrichd_tracker.model import Workspace
 from enrichd_tracker.parse_results import clean_ratio
 from enrichd_tracker.store.port import Reader
 from enrichd_tracker.store.port_runs import ParseCount, ParseRun, StoredParseResult
-
-STATUSES = tuple(map(str, ParseStatus))
 
 
 class LanguageHealth(ParseCount, frozen=True):

@@ -18,7 +18,7 @@ from enrichd.query.answers import (
 )
 from enrichd.query.jobs import JobView
 from enrichd.query.lanes import language_title
-from enrichd_tracker.model import Lane, Operation, Workspace
+from enrichd_tracker.model import JobStatus, Lane, Operation, Workspace
 from enrichd_tracker.store.port import Reader
 
 STOPPED = "stopped"
@@ -239,8 +239,8 @@ def _problems(
                 "failures; see `enrichd failures --state skipped`"
             )
     newest = next(iter(reader.runs.jobs(limit=1)), None)
-    if newest is not None and newest.error_message:
-        yield f"{newest.workspace}: the last index run {newest.status}: {newest.error_message}"
+    if newest is not None and newest.status is JobStatus.FAILED:
+        yield f"{newest.workspace}: the last index run failed: {newest.error_message}"
 
 
 def _server_problems(servers: Iterable[ServerInfo]) -> Iterator[str]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from enrichd.clock import Clock
 from enrichd.errors import EnrichdError
+from enrichd.index.job import JobRecord
 from enrichd.index.languages import suffixes
 from enrichd.index.run import IndexOptions
 from enrichd.index.survey import Tree
@@ -44,11 +46,20 @@ class Kept:
         self.failed: tuple[int, EnrichdError] | None = None
         """The number of the last look that did not, and why."""
         self.paths_to_look_at: frozenset[str] | None = None
+        self.record: JobRecord | None = None
+        """Of the run that is under way."""
+        self.task: asyncio.Task[Any] | None = None
+        """In which it is."""
         self._begun = 0
         self._clock = clock
         self._options = options
         self._on_news = on_news
         self._repository = Repository(Path(workspace.root))
+
+    def take(self, record: JobRecord | None) -> None:
+        """A run begins in this task, or ends."""
+        self.record = record
+        self.task = None if record is None else asyncio.current_task()
 
     # Looks.
 

@@ -7,13 +7,18 @@ from pathlib import Path
 
 from enrichd.clock import FakeClock
 from enrichd.errors import AnswerIsNo
+from enrichd.job_feed import JobFeed
+from enrichd.jobs import Asked
 from enrichd.metrics import Metrics
 from enrichd.query.answers import Unindexed, UnindexedOf
+from enrichd.query.search import Meaning
 from enrichd.query.servers import RestartedServer, ServerDetail, ServerList
 from enrichd.query.status import Status, build
 from enrichd.report import WaitReport
+from enrichd.sources.url import GitUrl
 from enrichd_tracker.backoff import BackoffPolicy
 from enrichd_tracker.enrichment import EnrichmentTracker
+from enrichd_tracker.jobs import JobRequest
 from enrichd_tracker.model import (
     Binding,
     FileStat,
@@ -33,9 +38,53 @@ from enrichd_tracker.model import (
     Workspace,
 )
 from enrichd_tracker.store.port import Batch, Charge
+from enrichd_tracker.store.port_embeddings import EmbeddingModel
 from enrichd_tracker.store.sqlite import SqliteStore
 
 TY = Origin("ty", "0.0.104")
+
+
+class FakeDesk:
+    """Queues what is asked for, and does none of it."""
+
+    def __init__(self, store: SqliteStore) -> None:
+        self._store = store
+        self.cancelled: list[str] = []
+        self._asked = 0
+
+    async def ask(self, workspace: Workspace, request: JobRequest) -> Asked:
+        self._asked += 1
+        job_id = f"{self._asked:032x}"
+        await self._store.queue_job(job_id, workspace.id, request, owner="test")
+        return Asked(job_id, joined=False, waits_for=None)
+
+    async def count(self, workspace: Workspace, request: JobRequest) -> int:
+        return 3
+
+    async def cancel(self, job_id: str) -> None:
+        if job_id in self.cancelled:
+            raise AnswerIsNo(f"the job {job_id} has ended")
+        self.cancelled.append(job_id)
+
+
+class FakeWorkspaces:
+    """Those of the store."""
+
+    def __init__(self, store: SqliteStore) -> None:
+        self._store = store
+
+    async def add(self, root: Path, name: str | None) -> Workspace:
+        return await self._store.add_workspace(name or root.name, str(root))
+
+    async def source(self, url: GitUrl, branch: str | None, name: str | None) -> Workspace:
+        return await self._store.add_workspace(name or url.name, f"/sources/{url.folder(branch)}")
+
+    async def remove(self, name: str) -> None:
+        for workspace in await self._store.read(lambda reader: reader.workspaces()):
+            if workspace.name == name:
+                await self._store.remove_workspace(workspace.id)
+                return
+        raise AnswerIsNo(f"there is no workspace named {name}")
 
 
 class FakeDaemon:
@@ -44,6 +93,9 @@ class FakeDaemon:
     def __init__(self, store: SqliteStore, clock: FakeClock) -> None:
         self.store = store
         self.clock = clock
+        self.job_feed = JobFeed(store, clock)
+        self.jobs = FakeDesk(store)
+        self.workspaces = FakeWorkspaces(store)
         self.metrics = Metrics()
         self.max_attempts = 7
         self.problems: list[str] = []
@@ -56,6 +108,7 @@ class FakeDaemon:
         self.current = asyncio.Event()
         self.waits: list[tuple[str | None, float]] = []
         """Those that go on."""
+        self.meaning: Meaning | None = None
 
     def advice(self, language: str) -> str:
         return f"install a server for {language}"
@@ -104,30 +157,26 @@ class FakeDaemon:
         self.retried += reopened
         return len(reopened)
 
-    async def add_workspace(self, root: Path, name: str | None) -> Workspace:
-        return await self.store.add_workspace(name or root.name, str(root))
+    async def meaning_of(self, text: str) -> Meaning | None:
+        return self.meaning
 
-    async def remove_workspace(self, name: str) -> None:
-        for workspace in await self.workspaces():
-            if workspace.name == name:
-                await self.store.remove_workspace(workspace.id)
-                return
-        raise AnswerIsNo(f"there is no workspace named {name}")
+    async def embedding_model(self) -> EmbeddingModel | None:
+        return self.meaning.model if self.meaning is not None else None
 
     async def add_file(self, name: str) -> None:
         """A file with one function of the same name, which nobody has asked about."""
-        (workspace,) = await self.workspaces()
+        (workspace,) = await self.known()
         symbols = [_module(name, 3), _function(f"{name}().", name, line=0)]
         await self.store.store_files(workspace.id, [_file(f"{name}.py", symbols)], [])
 
     async def next_in_turn(self) -> str:
         """The uid of the orphan that would be asked about next."""
-        (workspace,) = await self.workspaces()
+        (workspace,) = await self.known()
         lane = Lane(workspace.id, "python")
         (work,) = await self.store.claim(lane, 1, owner="test", lease_s=60.0)
         return work.uid
 
-    async def workspaces(self) -> list[Workspace]:
+    async def known(self) -> list[Workspace]:
         return await self.store.read(lambda reader: reader.workspaces())
 
 

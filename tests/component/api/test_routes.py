@@ -144,14 +144,14 @@ async def test_a_workspace_that_is_not_there_is_named(unix: aiohttp.ClientSessio
 
 async def test_one_symbol_is_retried(daemon: FakeDaemon, unix: aiohttp.ClientSession) -> None:
     wanted = {"symbol": "bill.py/total().", "workspace": "shop"}
-    assert await post(unix, RETRY, wanted) == (200, {"retried": 1})
+    assert await post(unix, RETRY, wanted) == (200, {"schema_version": 1, "retried": 1})
     [symbol] = await daemon.store.read(lambda reader: reader.symbol_by_uid("bill.py/total()."))
     assert daemon.retried == [symbol.id]
 
 
 async def test_everything_is_retried(unix: aiohttp.ClientSession) -> None:
-    assert await post(unix, RETRY, {"all": True}) == (200, {"retried": 2})
-    assert await post(unix, RETRY, {"all": True}) == (200, {"retried": 0})
+    assert await post(unix, RETRY, {"all": True}) == (200, {"schema_version": 1, "retried": 2})
+    assert await post(unix, RETRY, {"all": True}) == (200, {"schema_version": 1, "retried": 0})
 
 
 async def test_a_retry_of_an_ambiguous_name_lists_the_candidates(
@@ -200,7 +200,7 @@ async def test_a_body_that_is_no_json_is_refused(unix: aiohttp.ClientSession, bo
 async def test_a_body_that_is_too_large_is_refused(unix: aiohttp.ClientSession) -> None:
     body = b'{"all": true}'
     at_most = body + b" " * (MAX_BODY_BYTES - len(body))
-    assert await post(unix, RETRY, at_most) == (200, {"retried": 2})
+    assert await post(unix, RETRY, at_most) == (200, {"schema_version": 1, "retried": 2})
     status, document = await post(unix, RETRY, at_most + b" ")
     assert status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
     assert document["error"]["message"] == f"the body is larger than {MAX_BODY_BYTES} bytes"
@@ -212,14 +212,14 @@ async def test_a_body_that_is_too_large_is_refused(unix: aiohttp.ClientSession) 
 
 async def test_workspaces_come_and_go(unix: aiohttp.ClientSession, tmp_path: Path) -> None:
     shop = {"name": "shop", "root": str(tmp_path / "shop")}
-    assert await get(unix, WORKSPACES) == (200, {"workspaces": [shop]})
+    assert await get(unix, WORKSPACES) == (200, {"schema_version": 1, "workspaces": [shop]})
     garden = {"name": "garden", "root": str(tmp_path / "garden")}
     assert await post(unix, WORKSPACES, {"root": garden["root"]}) == (201, garden)
-    assert await get(unix, WORKSPACES) == (200, {"workspaces": [garden, shop]})
+    assert await get(unix, WORKSPACES) == (200, {"schema_version": 1, "workspaces": [garden, shop]})
     async with unix.delete(f"{WORKSPACES}/shop") as response:
         assert response.status == HTTPStatus.NO_CONTENT
         assert await response.read() == b""
-    assert await get(unix, WORKSPACES) == (200, {"workspaces": [garden]})
+    assert await get(unix, WORKSPACES) == (200, {"schema_version": 1, "workspaces": [garden]})
 
 
 @pytest.mark.parametrize(
@@ -230,10 +230,8 @@ async def test_workspaces_come_and_go(unix: aiohttp.ClientSession, tmp_path: Pat
         ({"root": "shop"}, "root: expected an absolute path"),
         ({"root": "../../etc"}, "root: expected an absolute path"),
         ({"root": "/a\0b"}, "root: expected an absolute path"),
-        (
-            {"root": "/a", "name": "../b"},
-            'name: only letters, digits, ".", "_" and "-" can stand in it',
-        ),
+        ({"root": "/a", "name": "../b"}, 'name: expected letters, digits, ".", "_" and "-"'),
+        ({"root": "/a", "name": "b\n"}, 'name: expected letters, digits, ".", "_" and "-"'),
     ],
 )
 async def test_a_workspace_that_cannot_be_is_refused(
@@ -242,7 +240,7 @@ async def test_a_workspace_that_cannot_be_is_refused(
     status, document = await post(unix, WORKSPACES, body)
     assert status == HTTPStatus.UNPROCESSABLE_ENTITY
     assert document["error"]["message"] == message
-    assert len(await daemon.workspaces()) == 1
+    assert len(await daemon.known()) == 1
 
 
 @pytest.mark.parametrize("name", ["nowhere", "..%2Fshop", "shop%00", "'%20OR%201=1--", "%ff"])
@@ -256,7 +254,7 @@ async def test_a_workspace_that_is_not_there_is_not_removed(
     answer = await raw(server, head.encode())
     assert answer.split()[1] == b"404"
     assert b'"code":"not_found"' in answer
-    assert len(await daemon.workspaces()) == 1
+    assert len(await daemon.known()) == 1
 
 
 # How it says no

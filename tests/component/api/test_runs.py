@@ -8,7 +8,7 @@ from typing import Any
 import aiohttp
 import pytest
 from tests.component.api.fake_daemon import FakeDaemon
-from tests.component.api.test_routes import get
+from tests.component.api.test_routes import get, post
 
 from enrichd_tracker.jobs import JobResult
 from enrichd_tracker.model import ErrorType, Failure, JobStatus, Stage
@@ -58,6 +58,44 @@ async def test_the_summary_adds_up(broken: FakeDaemon, unix: aiohttp.ClientSessi
     }
 
 
+async def test_pages_by_place_follow_each_other(
+    broken: FakeDaemon, unix: aiohttp.ClientSession
+) -> None:
+    _, first = await get(unix, ERRORS, limit="20")
+    _, second = await get(unix, ERRORS, limit="20", before=first["next"])
+    assert (len(second["errors"]), second["more"], second["next"]) == (10, False, None)
+    assert len({each["id"] for each in first["errors"] + second["errors"]}) == 30
+
+
+async def test_an_error_is_ignored_and_opened_again(
+    broken: FakeDaemon, unix: aiohttp.ClientSession
+) -> None:
+    _, page = await get(unix, ERRORS, limit="1")
+    [error] = page["errors"]
+    route = f"{ERRORS}/{error['id']}"
+    status, changed = await post(unix, route, {"status": "ignored"})
+    assert (status, changed["error"]) == (HTTPStatus.OK, error | {"status": "ignored"})
+    assert changed["schema_version"] == page["schema_version"]
+    _, summary = await get(unix, f"{ERRORS}/summary")
+    assert summary["errors"] == 29
+    _, ignored = await get(unix, ERRORS, status="ignored")
+    assert [each["id"] for each in ignored["errors"]] == [error["id"]]
+    await post(unix, route, {"status": "open"})
+    (workspace,) = await broken.known()
+    kept = await broken.store.read(lambda reader: reader.runs.error_counts(workspace.id))
+    assert sum(kept.values()) == 29, "its file was never indexed: that is over"
+    for path, body, code, reason in (
+        (f"{ERRORS}/999", {"status": "ignored"}, HTTPStatus.NOT_FOUND, "no error 999"),
+        (route.replace("shop", "mill"), {"status": "ignored"}, HTTPStatus.NOT_FOUND, "mill"),
+        (route, {"status": "resolved"}, HTTPStatus.UNPROCESSABLE_ENTITY, "status"),
+        (f"{ERRORS}/x", {"status": "open"}, HTTPStatus.UNPROCESSABLE_ENTITY, "id"),
+        (route, {}, HTTPStatus.UNPROCESSABLE_ENTITY, "status"),
+    ):
+        status, document = await post(unix, path, body)
+        assert status == code
+        assert reason in document["error"]["message"]
+
+
 @pytest.mark.parametrize(
     "parameters",
     [
@@ -65,6 +103,7 @@ async def test_the_summary_adds_up(broken: FakeDaemon, unix: aiohttp.ClientSessi
         {"limit": 1001},
         {"limit": "many"},
         {"offset": -1},
+        {"before": "7"},
         {"error_type": "bad"},
         {"status": "shut"},
         {"since": "yesterday"},

@@ -171,7 +171,7 @@ async def test_without_the_token_nothing_is_written_over_tcp(
         assert "token_file" in problem["hint"]
     assert daemon.retried == []
     assert daemon.restarted == []
-    assert [each.name for each in await daemon.workspaces()] == ["shop"]
+    assert [each.name for each in await daemon.known()] == ["shop"]
 
 
 async def test_with_the_token_it_is(
@@ -179,7 +179,7 @@ async def test_with_the_token_it_is(
 ) -> None:
     async with tcp.post(RETRY, json=ALL, headers=token) as response:
         assert response.status == HTTPStatus.OK
-        assert await response.json() == {"retried": 2}
+        assert await response.json() == {"schema_version": 1, "retried": 2}
     assert len(daemon.retried) == 2
 
 

@@ -176,7 +176,7 @@ class House:
             return await tick()
 
         app.enrichment.monitor.tick = counted  # type: ignore[method-assign]
-        await app.take_up_all()
+        await app.workspaces.take_up_all()
         await self.settle()
         return app
 

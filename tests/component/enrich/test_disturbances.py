@@ -91,14 +91,14 @@ async def test_a_removed_workspace_is_not_missed_by_a_tick_or_a_run_under_way(
     for number in range(3):
         other = tmp_path / f"other{number}"
         house.write(SHOP, other)
-        workspace = await app.add_workspace(other, None)
+        workspace = await app.workspaces.add(other, None)
         await house.settle()
         await house.pass_time(number * 0.7)
         app.indexing.request(workspace.id)
         for _ in range(number * 7):
             await asyncio.sleep(0)
         app.enrichment.monitor.new_work()
-        await app.remove_workspace(workspace.name)
+        await app.workspaces.remove(workspace.name)
         await house.pass_time(6.0)
     assert not app.services.failed
     assert len(app.servers()) == 1

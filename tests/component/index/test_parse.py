@@ -7,10 +7,12 @@ import socket
 from hashlib import blake2b
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from enrichd.index import parse
 from enrichd.index.file_stat import stat_of
+from enrichd.index.languages import languages
 from enrichd.index.parse import NOT_READ, ParseRequest, parse_file
 from enrichd_tracker.model import ErrorType, ParsedFile, ParseStatus
 
@@ -137,7 +139,11 @@ def test_an_unreadable_file_says_what_to_do(tmp_path: Path) -> None:
 def test_a_file_with_errors_is_partial_and_says_where(tmp_path: Path) -> None:
     result = given(tmp_path, b"def good(): ...\n" + b"x = = 1\n" * 12)
     assert result.status is ParseStatus.PARTIAL
-    assert result.failure is None
+    assert result.failure is not None
+    assert result.failure.type is ErrorType.PARSING
+    assert result.failure.message == (
+        "did not parse whole, see line 2, 3, 4, 5, 6, 7, 8, 9, 10, 11 and 2 more"
+    )
     assert result.error_lines[:2] == [2, 3]
     assert len(result.error_lines) == 10
     assert result.error_count == 12
@@ -170,6 +176,45 @@ def test_a_fault_of_extraction_is_said_with_its_traceback(
     assert result.failure is not None
     assert "RecursionError: too deep" in result.failure.message
     assert "in broken" in result.failure.traceback
+
+
+def test_a_parser_that_gives_no_tree_is_a_parsing_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Broken:
+        def parse(self, _: bytes) -> None:
+            raise ValueError("Parsing failed, \udcff")
+
+    monkeypatch.setattr(languages()["python"], "parser", Broken())
+    result = given(tmp_path, b"x = 1\n")
+    assert failure(result) == (
+        ErrorType.PARSING,
+        "the parser failed: ValueError: Parsing failed, \\udcff",
+    )
+    assert result.failure is not None
+    assert "in parse\n" in result.failure.traceback
+    msgspec.msgpack.encode(result)
+
+
+def test_a_panic_of_a_native_library_is_an_error_of_its_file_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Panic(BaseException):
+        pass
+
+    def panics(*_: object, **__: object) -> None:
+        raise Panic("index out of bounds")
+
+    monkeypatch.setattr(parse, "extract", panics)
+    result = given(tmp_path, b"x = 1\n")
+    assert failure(result) == (ErrorType.UNEXPECTED, "Panic: index out of bounds")
+    assert result.failure is not None
+    assert "in panics" in result.failure.traceback
+
+
+def test_several_errors_on_one_line_are_one_line(tmp_path: Path) -> None:
+    result = given(tmp_path, b"x = = 1; y = = 2; z = = 3\n")
+    assert (result.error_lines, result.error_count) == ([1], 1)
 
 
 @pytest.mark.parametrize("name", ["a b.py", "c%20d.py", "e#f.py", "g\nh.py", "ü.py"])

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from enrichd.child import frame
 from enrichd.errors import EnrichdError
 from enrichd.index.file_stat import stat_of
 from enrichd.index.parse import ParseRequest, parse_file
 from enrichd.index.pool import WORKER, ParserPool
-from enrichd.index.worker import frame
 from enrichd_tracker.model import ErrorType, ParsedFile, ParseStatus
 
 KILLING = (sys.executable, "-P", str(Path(__file__).with_name("killing_worker.py")))

@@ -62,6 +62,24 @@ def test_files_of_a_language_are_found_in_order_with_their_stat(root: Path) -> N
     assert result.by_git == (root / ".git").exists()
 
 
+def test_source_in_other_languages_is_named_and_nothing_else_about_it(
+    root: Path, tmp_path: Path
+) -> None:
+    write(root, "a.py", "b.rb", "c/d.hs", "readme.md", "data.json", "logo.png", "no_suffix")
+    write(root, "node_modules/e.rb", "venv/f.rb", "venv/pyvenv.cfg", "vendor/g.rb", "build/h.rb")
+    write(root, ".gitignore", text="build/\n")
+    write(tmp_path, "outside.rb")
+    (root / "link.rb").symlink_to(tmp_path / "outside.rb")
+    os.mkfifo(root / "pipe.rb")
+    (root / os.fsdecode(b"\xff.rb")).touch()
+    others = {".rb": "ruby", ".hs": "haskell"}
+    result = walk(root, exclude=["vendor/"], languages=SUFFIXES, others=others)
+    assert result.unsupported == {"b.rb": "ruby", "c/d.hs": "haskell"}
+    assert [file.path for file in result.files] == ["a.py"]
+    assert result.problems == []
+    assert walked(root).unsupported == {}
+
+
 def test_ignored_files_are_left_out_and_nearer_rules_win(root: Path) -> None:
     write(root, "keep.py", "out/a.py", "gen_a.py", "sub/gen_b.py", "sub/local.py", "sub/x/y.py")
     (root / ".gitignore").write_text("out/\ngen_*.py\n")

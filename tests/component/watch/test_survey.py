@@ -11,9 +11,9 @@ import pytest
 from tests.component.watch.conftest import git
 
 from enrichd.clock import FakeClock
+from enrichd.index.job import JobRecord
 from enrichd.index.run import IndexOptions, IndexRun
 from enrichd.index.survey import Survey, Tree, survey, survey_at
-from enrichd.report import NoProgress
 from enrichd_tracker.model import Workspace
 from enrichd_tracker.store.sqlite import SqliteStore
 
@@ -74,8 +74,7 @@ async def indexed(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterat
         workspace,
         OPTIONS,
         clock=clock,
-        owner="test",
-        progress=NoProgress(),
+        record=JobRecord(store, workspace, clock=clock, owner="test"),
         before_change=lambda: None,
     )
     result = await run.run()

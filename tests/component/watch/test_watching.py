@@ -149,12 +149,12 @@ async def test_what_git_tracks_after_all_comes_in(watched: Watched) -> None:
 async def test_a_touch_and_another_mode_cost_no_more_than_a_look(watched: Watched) -> None:
     watched.write({"m.py": A})
     await watched.open()
-    runs = watched.app.indexing.runs
+    runs = watched.app.runs.count
     (watched.root / "m.py").chmod(0o600)
     watched.write({"n.py": B})
     await watched.until_names("a", "b")
     await watched.until_calm()
-    assert watched.app.indexing.runs == runs + 1
+    assert watched.app.runs.count == runs + 1
 
 
 async def test_what_is_excluded_wakes_nobody(watched: Watched) -> None:
@@ -238,7 +238,7 @@ async def test_a_workspace_is_watched_from_when_it_is_added_until_it_is_removed(
     await watched.open()
     other = watched.folder / "late"
     watched.write({"m.py": A}, other)
-    await watched.app.add_workspace(other, None)
+    await watched.app.workspaces.add(other, None)
     await watched.until_names("a", name="late")
     await watched.until(
         "it is watched", lambda: watched.freshness("late").watching == Watching.EVENTS
@@ -246,7 +246,7 @@ async def test_a_workspace_is_watched_from_when_it_is_added_until_it_is_removed(
     watched.write({"n.py": B}, other)
     await watched.until_names("a", "b", name="late")
     removed = watched.id_of("late")
-    await watched.app.remove_workspace("late")
+    await watched.app.workspaces.remove("late")
     assert watched.app.indexing.freshness(removed) is None
     with pytest.raises(AnswerIsNo):
         await watched.app.indexing.looked(removed)
@@ -256,7 +256,7 @@ async def test_while_git_holds_its_lock_a_burst_waits(watched: Watched) -> None:
     git(watched.root, "init", "-q")
     watched.write({"m.py": A})
     await watched.open()
-    runs = watched.app.indexing.runs
+    runs = watched.app.runs.count
 
     def has_pending(number: int) -> bool:
         return watched.freshness().pending_changes >= number
@@ -266,10 +266,10 @@ async def test_while_git_holds_its_lock_a_burst_waits(watched: Watched) -> None:
     for number in range(10):
         watched.write({f"n{number}.py": ""})
         await watched.until("it is known", partial(has_pending, number + 1))
-    assert watched.app.indexing.runs == runs
+    assert watched.app.runs.count == runs
     lock.unlink()
     await watched.until_calm()
-    assert watched.app.indexing.runs == runs + 1
+    assert watched.app.runs.count == runs + 1
     assert len(await watched.paths()) == 11
 
 
@@ -326,7 +326,7 @@ async def test_a_watcher_that_got_only_some_folders_is_not_trusted(
     assert watched.freshness().watching == Watching.POLLING
     assert any("max_user_watches" in each for each in (await watched.app.status()).problems)
     full[0] = False
-    await watched.app.take_up_all()  # as at SIGHUP, after the limit was raised
+    await watched.app.workspaces.take_up_all()  # as at SIGHUP, after the limit was raised
     await watched.until("it is watched", lambda: watched.freshness().watching == Watching.EVENTS)
     await watched.until_calm()
     assert (await watched.app.status()).problems == []

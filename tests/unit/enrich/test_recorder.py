@@ -35,7 +35,7 @@ async def test_who_is_claimed_while_his_results_are_written_is_served() -> None:
     queue.open(LANE)
     tracker = EnrichmentTracker(BackoffPolicy(), clock)
     store = cast("Store", EagerStore(queue))
-    recorder = Recorder(store, tracker, queue, clock, Metrics(), lambda: None)
+    recorder = Recorder(store, tracker, queue, clock, Metrics(), lambda _: None)
     queue.put(LANE, [work(1), work(2)])
     for _ in range(2):
         assert queue.take(LANE) is not None

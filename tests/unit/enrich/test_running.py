@@ -120,8 +120,10 @@ class Room:
         self.ticks = 0
         self.tasks: list[asyncio.Task[None]] = []
 
-    def _committed(self) -> None:
+    def _committed(self, released: bool) -> None:
         self.commits += 1
+        if released:
+            self.monitor.given_back()
 
     def run(self, service: Any) -> None:
         self.tasks.append(asyncio.get_running_loop().create_task(service, name="a service"))
@@ -330,6 +332,18 @@ async def test_hunger_is_not_heard_where_the_store_has_no_more(room: Room) -> No
     room.monitor.new_work()
     await settle()
     assert room.ticks == ticks + 1
+
+
+async def test_what_is_given_back_is_claimed_again_at_once(room: Room) -> None:
+    room.watch_ticks()
+    room.run(room.recorder.run())
+    await settle()
+    room.monitor.new_work()  # as at the end of a run: what is in flight is claimed still
+    await settle()
+    room.shelf.orphans[LANE] = [work(1)]
+    room.recorder.released([work(1)])
+    await settle()
+    assert 1 in room.queue
 
 
 async def test_a_store_that_cannot_be_read_does_not_end_the_monitor(room: Room) -> None:

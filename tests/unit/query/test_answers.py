@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from enrichd.query.answers import counted, duration, listed, moment
-from enrichd.query.completeness import Completeness, Level
+from enrichd.query.completeness import Completeness, Trust
 from enrichd.query.lanes import language_title
 
 
@@ -48,9 +48,9 @@ def test_languages_are_written_as_people_do() -> None:
 
 
 def test_completeness_reads_as_the_contract_has_it() -> None:
-    known = Completeness(Level.COMPLETE, [], moment(100), "ty", "0.0.104", 0, 0)
+    known = Completeness(Trust.COMPLETE, [], moment(100), "ty", "0.0.104", 0, 0)
     assert known.text(112) == "complete; ty 0.0.104, 12 s ago"
-    unknown = Completeness(Level.UNKNOWN, ["no server for Go"], None, "", "", 1, 0)
+    unknown = Completeness(Trust.UNKNOWN, ["no server for Go"], None, "", "", 1, 0)
     assert unknown.text(112) == "unknown: no server for Go"
-    partial = Completeness(Level.PARTIAL, ["f is not yet enriched"], moment(100), "ty", "1", 1, 0)
+    partial = Completeness(Trust.PARTIAL, ["f is not yet enriched"], moment(100), "ty", "1", 1, 0)
     assert partial.text(112) == "partial: f is not yet enriched; ty 1, 12 s ago"

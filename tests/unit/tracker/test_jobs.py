@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enrichd_tracker.indexing_errors import fingerprint, kept
-from enrichd_tracker.jobs import JobResult, conclude
+from enrichd_tracker.jobs import Ground, JobKind, JobResult, conclude
 from enrichd_tracker.model import (
     ErrorType,
     Failure,
@@ -18,25 +18,85 @@ from enrichd_tracker.model import (
     operations_of,
 )
 
-# what the run says, files in all, files indexed, how the job ends
+# what the run says, its kind, files in all, indexed, forgotten; how the job ends, what it says
 ENDS = [
-    (JobStatus.COMPLETED, 0, 0, JobStatus.COMPLETED),  # an empty folder is no failure
-    (JobStatus.COMPLETED, 3, 3, JobStatus.COMPLETED),
-    (JobStatus.COMPLETED, 3, 1, JobStatus.COMPLETED),
-    (JobStatus.COMPLETED, 3, 0, JobStatus.FAILED),  # nothing indexed is not complete
-    (JobStatus.FAILED, 3, 3, JobStatus.FAILED),
-    (JobStatus.CANCELLED, 3, 0, JobStatus.CANCELLED),
+    ("completed", "full", 3, 3, 0, "completed", None),
+    ("completed", "full", 3, 1, 0, "completed", None),
+    ("completed", "full", 3, 0, 0, "failed", "none of 3 files could be indexed"),
+    ("completed", "incremental", 3, 0, 2, "failed", "none of 3 files could be indexed"),
+    ("completed", "full", 0, 0, 0, "failed", "there was no file to index"),
+    ("completed", "batch", 0, 0, 0, "failed", "there was no file to index"),
+    ("completed", "incremental", 0, 0, 0, "completed", "nothing had changed"),
+    ("completed", "retry", 0, 0, 0, "completed", "nothing had changed"),
+    ("completed", "incremental", 0, 0, 2, "completed", "2 files were forgotten"),
+    ("completed", "full", 0, 0, 2, "completed", "2 files were forgotten"),  # none is left
+    ("failed", "full", 3, 3, 0, "failed", "it ended without saying why"),
+    ("running", "full", 3, 3, 0, "failed", "it ended without saying why"),  # of what died
+    ("cancelled", "full", 3, 0, 0, "cancelled", "cancelled"),
 ]
 
 
-@pytest.mark.parametrize(("status", "total", "indexed", "end"), ENDS)
-def test_a_job_is_never_completed_with_nothing_indexed(
-    status: JobStatus, total: int, indexed: int, end: JobStatus
+@pytest.mark.parametrize(("status", "kind", "total", "indexed", "removed", "end", "message"), ENDS)
+def test_a_job_ends_as_its_result_says(
+    status: str, kind: str, total: int, indexed: int, removed: int, end: str, message: str | None
 ) -> None:
-    result = conclude(JobResult(status, files_total=total, files_indexed=indexed))
-    assert result.status is end
-    if end is not status:
-        assert result.error_message == "none of 3 files could be indexed"
+    result = JobResult(
+        JobStatus(status),
+        kind=kind,
+        files_total=total,
+        files_indexed=indexed,
+        files_removed=removed,
+    )
+    found = conclude(result)
+    assert (found.status, found.error_message) == (end, message)
+
+
+def test_a_failed_result_fails_the_job_with_its_first_error_though_nothing_was_raised() -> None:
+    result = JobResult(JobStatus.FAILED, files_total=3, files_indexed=2, first_error="a.py: boom")
+    found = conclude(result, Ground(root="the folder is gone"))
+    assert (found.status, found.error_message) == (JobStatus.FAILED, "a.py: boom")
+
+
+@pytest.mark.parametrize(
+    ("ground", "message"),
+    [
+        (Ground(database="no database", root="no root"), "no database"),
+        (Ground(root="no root"), "no root"),
+    ],
+)
+def test_a_job_fails_when_what_it_stands_on_is_gone(ground: Ground, message: str) -> None:
+    found = conclude(JobResult(JobStatus.COMPLETED, files_total=3, files_indexed=3), ground)
+    assert (found.status, found.error_message) == (JobStatus.FAILED, message)
+
+
+messages = st.none() | st.text()
+results = st.builds(
+    JobResult,
+    st.sampled_from(JobStatus),
+    error_message=messages,
+    kind=st.sampled_from(JobKind),
+    files_total=st.integers(0, 5),
+    files_indexed=st.integers(0, 5),
+    files_failed=st.integers(0, 5),
+    files_removed=st.integers(0, 2),
+    first_error=messages,
+)
+
+
+@given(results, st.builds(Ground, messages, messages))
+def test_a_job_never_completes_with_nothing_indexed_and_no_message(
+    result: JobResult, ground: Ground
+) -> None:
+    end = conclude(result, ground)
+    assert end.status in {JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED}
+    if end.status is JobStatus.COMPLETED:
+        assert result.status is JobStatus.COMPLETED
+        assert end.files_indexed or end.error_message
+        assert end.files_indexed or not end.files_total
+    else:
+        assert end.error_message
+    assert end.files_indexed == result.files_indexed
+    assert conclude(end) == end
 
 
 @given(st.sets(st.sampled_from(Operation)))

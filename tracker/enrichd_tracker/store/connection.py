@@ -59,9 +59,14 @@ def _refused(error: OSError, path: Path) -> StorageError | PermissionRefused:
 
 
 class Lock:
-    """The database's lock file: who holds it is the only process that may write."""
+    """The database's lock file: who holds it is the only process that may write.
+
+    It also knows whether the database is still the file that was opened.
+    """
 
     def __init__(self, database: Path) -> None:
+        self._database = database
+        self._opened: tuple[int, int] | None = None
         self._path = database.with_name(database.name + ".lock")
         self._file: int | None = None
 
@@ -85,6 +90,20 @@ class Lock:
             raise _refused(error, self._path) from error
         self._file = file
 
+    def remember(self) -> None:
+        """The database is open now."""
+        self._opened = _identity(self._database)
+
+    def displaced(self) -> str | None:
+        """Why what is written to the database is lost; None as long as it is in its place."""
+        now = _identity(self._database)
+        if now == self._opened:
+            return None
+        what = "is gone" if now is None else "is another file now"
+        return (
+            f"the database {self._database} {what}: what is written here is lost, restart enrichd"
+        )
+
     def release(self) -> None:
         """Give it back; the file stays, since removing it would race with the next taker."""
         if self._file is not None:
@@ -92,6 +111,14 @@ class Lock:
                 os.ftruncate(self._file, 0)
             os.close(self._file)
             self._file = None
+
+
+def _identity(file: Path) -> tuple[int, int] | None:
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _taken(database: Path, owner: str) -> AlreadyLocked:

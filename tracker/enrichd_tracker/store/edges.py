@@ -275,7 +275,7 @@ def _alive(connection: sqlite3.Connection, outcomes: Iterable[Outcome]) -> set[i
 def select_in(
     connection: sqlite3.Connection,
     query: str,
-    ids: Iterable[int] | Iterable[str],
+    ids: Iterable[int] | Iterable[str] | Iterable[bytes],
     column: str = "id",
 ) -> list[tuple[Any, ...]]:
     """The rows of ``query``, which ends before its last condition, with ``column`` in ``ids``.

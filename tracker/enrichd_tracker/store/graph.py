@@ -116,6 +116,7 @@ class _FileWriter:
         self._stored.symbols += len(file.symbols)
         if before is not None and is_same_file(file, before, old):
             touch(self._connection, before.id, file.stat)
+            self._note_errors(file)
             return
         self._compare(file, before)
         file_id = self._store_file(file)
@@ -242,8 +243,10 @@ class _FileWriter:
         return int(row[0])
 
     def _note_errors(self, file: ParsedFile) -> None:
+        if file.path in self._had_errors:
+            indexing_errors.resolve(self._connection, self._workspace_id, file.path)
         if file.failure is not None:
-            indexing_errors.log(
+            indexing_errors.log_error(
                 self._connection,
                 self._workspace_id,
                 file.path,
@@ -251,8 +254,6 @@ class _FileWriter:
                 file.failure,
                 self._at,
             )
-        elif file.path in self._had_errors:
-            indexing_errors.resolve(self._connection, self._workspace_id, file.path)
 
     # Symbols.
 

@@ -12,12 +12,15 @@ from enrichd_tracker.indexing_errors import (
     fingerprint,
     kept,
 )
-from enrichd_tracker.model import Failure, Stage
+from enrichd_tracker.model import ErrorStatus, ErrorType, Failure, Stage
 from enrichd_tracker.store.edges import select_in
-from enrichd_tracker.store.port_runs import ErrorCount, ErrorQuery, StoredError
+from enrichd_tracker.store.port_runs import ErrorCount, ErrorPlace, ErrorQuery, StoredError
+
+_REFUSED = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError, ValueError)
+"""What is wrong with one row; anything else is the database's trouble, and the caller's."""
 
 
-def log(
+def log_error(
     connection: sqlite3.Connection,
     workspace_id: int,
     path: str,
@@ -25,13 +28,33 @@ def log(
     failure: Failure,
     at: float,
 ) -> None:
-    """Record what went wrong with a file; the same again is counted, not added."""
+    """Record what went wrong with a file; the same again is counted, not added.
+
+    Inside a transaction it is a part of it. An error that can't be recorded breaks off nothing.
+    """
+    connection.execute("SAVEPOINT error")
+    try:
+        _write(connection, workspace_id, path, language, failure, at)
+    except _REFUSED:
+        connection.execute("ROLLBACK TO error")
+    connection.execute("RELEASE error")
+
+
+def _write(
+    connection: sqlite3.Connection,
+    workspace_id: int,
+    path: str,
+    language: str,
+    failure: Failure,
+    at: float,
+) -> None:
     connection.execute(
         """INSERT INTO indexing_error (workspace_id, path, error_type, stage, language, message,
                traceback, recoverable, status, fingerprint, count, first_seen, last_seen)
            VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'open', ?, 1, ?, ?)
            ON CONFLICT (workspace_id, fingerprint) DO UPDATE SET count = count + 1,
-               last_seen = excluded.last_seen, traceback = excluded.traceback,
+               last_seen = excluded.last_seen, message = excluded.message,
+               traceback = excluded.traceback,
                status = iif(status = 'ignored', 'ignored', 'open')""",
         (
             workspace_id,
@@ -58,6 +81,37 @@ def resolve(connection: sqlite3.Connection, workspace_id: int, path: str) -> Non
     )
 
 
+def resolve_type(
+    connection: sqlite3.Connection, workspace_id: int, path: str, kind: ErrorType
+) -> None:
+    """What one step could not do with the file it can do now."""
+    connection.execute(
+        """UPDATE indexing_error SET status = 'resolved'
+           WHERE workspace_id = ? AND path = ? AND status = 'open' AND error_type = ?""",
+        (workspace_id, path, kind),
+    )
+
+
+def set_status(
+    connection: sqlite3.Connection, workspace_id: int, error_id: int, status: ErrorStatus
+) -> bool:
+    """What a person says of an error; False where there is none of this id.
+
+    One that is reopened though its file has meanwhile been indexed whole, or is gone, is over.
+    """
+    done = connection.execute(
+        """UPDATE indexing_error SET status = iif(
+               ? = 'open' AND stage <> ? AND NOT EXISTS (
+                   SELECT 1 FROM file JOIN parse_result ON parse_result.file_id = file.id
+                   WHERE file.workspace_id = indexing_error.workspace_id
+                       AND file.path = indexing_error.path AND parse_result.status <> 'ok'),
+               'resolved', ?)
+           WHERE workspace_id = ? AND id = ?""",
+        (status, Stage.ANALYZING, status, workspace_id, error_id),
+    )
+    return done.rowcount > 0
+
+
 def open_among(connection: sqlite3.Connection, workspace_id: int, paths: Iterable[str]) -> set[str]:
     """Which of these files open errors are about."""
     query = f"""SELECT path FROM indexing_error
@@ -66,10 +120,13 @@ def open_among(connection: sqlite3.Connection, workspace_id: int, paths: Iterabl
 
 
 def walk_problems(connection: sqlite3.Connection, workspace_id: int) -> dict[str, str]:
-    """Path and message of what the last look at everything could not take in."""
+    """Path and message of what the last look at everything could not take in.
+
+    Those that are ignored are among them: they are known, and stay ignored when they are over.
+    """
     rows = connection.execute(
         """SELECT path, message FROM indexing_error
-           WHERE workspace_id = ? AND status = 'open' AND stage = ?""",
+           WHERE workspace_id = ? AND status <> 'resolved' AND stage = ?""",
         (workspace_id, Stage.ANALYZING),
     )
     return dict(rows.fetchall())
@@ -87,7 +144,7 @@ def note_walk_problems(
         resolve(connection, workspace_id, path)
     for path, failure in problems:
         resolve(connection, workspace_id, path)
-        log(connection, workspace_id, path, "", failure, at)
+        log_error(connection, workspace_id, path, "", failure, at)
 
 
 def count(connection: sqlite3.Connection, workspace_id: int | None) -> dict[str, int]:
@@ -102,11 +159,18 @@ def count(connection: sqlite3.Connection, workspace_id: int | None) -> dict[str,
     )
 
 
-def find(
-    connection: sqlite3.Connection, wanted: ErrorQuery, limit: int, offset: int
+def get_errors(
+    connection: sqlite3.Connection,
+    wanted: ErrorQuery,
+    limit: int,
+    offset: int = 0,
+    before: ErrorPlace | None = None,
 ) -> list[StoredError]:
-    """Those last seen first."""
+    """Those last seen first; with ``before`` only those that come after that place."""
     condition, values = _condition(wanted)
+    if before is not None:
+        condition += " AND (last_seen, indexing_error.id) < (?, ?)"
+        values += before
     rows = connection.execute(
         f"""SELECT indexing_error.id, workspace.name, path, error_type, stage, language, message,
                 traceback, recoverable, status, count, first_seen, last_seen
@@ -122,7 +186,7 @@ def _error(row: tuple[Any, ...]) -> StoredError:
     return StoredError(*values)
 
 
-def summary(connection: sqlite3.Connection, wanted: ErrorQuery) -> list[ErrorCount]:
+def get_error_summary(connection: sqlite3.Connection, wanted: ErrorQuery) -> list[ErrorCount]:
     """How many of each type."""
     condition, values = _condition(wanted)
     rows = connection.execute(
@@ -140,6 +204,7 @@ def _condition(wanted: ErrorQuery) -> tuple[str, list[object]]:
         "language = ?": wanted.language,
         "path GLOB ?": wanted.path,
         "status = ?": wanted.status,
+        "indexing_error.id = ?": wanted.id,
         "last_seen >= ?": wanted.since,
     }
     given = {text: value for text, value in values.items() if value is not None}

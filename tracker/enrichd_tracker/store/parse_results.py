@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Mapping
 
 from enrichd_tracker.indexing_errors import MAX_MESSAGE_CHARS, kept
 from enrichd_tracker.model import ParsedFile, ParseStatus
@@ -30,7 +31,37 @@ def count(connection: sqlite3.Connection, workspace_id: int) -> dict[str, int]:
            WHERE file.workspace_id = ? GROUP BY status""",
         (workspace_id,),
     )
-    return dict.fromkeys(map(str, ParseStatus), 0) | dict(rows.fetchall())
+    found = dict.fromkeys(map(str, ParseStatus), 0) | dict(rows.fetchall())
+    others = "SELECT count(*) FROM unsupported_file WHERE workspace_id = ?"
+    found[ParseStatus.UNSUPPORTED] += connection.execute(others, (workspace_id,)).fetchone()[0]
+    return found
+
+
+def unsupported(connection: sqlite3.Connection, workspace_id: int) -> dict[str, str]:
+    """Path to language of the source that is in languages known by name only."""
+    rows = connection.execute(
+        "SELECT path, language FROM unsupported_file WHERE workspace_id = ?", (workspace_id,)
+    )
+    return dict(rows.fetchall())
+
+
+def note_unsupported(
+    connection: sqlite3.Connection, workspace_id: int, now: Mapping[str, str], at: float
+) -> None:
+    """Have these in place of those that were found before."""
+    before = unsupported(connection, workspace_id)
+    connection.executemany(
+        "DELETE FROM unsupported_file WHERE workspace_id = ? AND path = ?",
+        [(workspace_id, path) for path in before if path not in now],
+    )
+    connection.executemany(
+        "INSERT OR REPLACE INTO unsupported_file VALUES (?, ?, ?, ?)",
+        [
+            (workspace_id, path, language, at)
+            for path, language in now.items()
+            if before.get(path) != language
+        ],
+    )
 
 
 def find(
@@ -45,13 +76,20 @@ def find(
 ) -> list[StoredParseResult]:
     """The files in order of their paths; ``path`` is a glob."""
     rows = connection.execute(
-        """SELECT path, language, status, error_lines, error_count, lost_bytes, size, message,
-               parsed_at
-           FROM file JOIN parse_result ON parse_result.file_id = file.id
-           WHERE workspace_id = ? AND (? IS NULL OR status = ?) AND (? IS NULL OR language = ?)
-               AND (? IS NULL OR path GLOB ?)
-           ORDER BY path LIMIT ? OFFSET ?""",
-        (workspace_id, status, status, language, language, path, path, limit, offset),
+        """SELECT * FROM (
+               SELECT path, language, status, error_lines, error_count, lost_bytes, size, message,
+                   parsed_at
+               FROM file JOIN parse_result ON parse_result.file_id = file.id
+               WHERE workspace_id = ?1
+               UNION ALL
+               SELECT path, language, 'unsupported', '[]', 0, 0, 0,
+                   language || ' is not parsed by enrichd', found_at
+               FROM unsupported_file WHERE workspace_id = ?1
+           )
+           WHERE (?2 IS NULL OR status = ?2) AND (?3 IS NULL OR language = ?3)
+               AND (?4 IS NULL OR path GLOB ?4)
+           ORDER BY path LIMIT ?5 OFFSET ?6""",
+        (workspace_id, status, language, path, limit, offset),
     )
     return [
         StoredParseResult(name, spoken, how, json.loads(lines), *more)
@@ -67,7 +105,10 @@ def by_language(connection: sqlite3.Connection, workspace_id: int) -> list[Parse
                count(*) FILTER (WHERE status = 'error'),
                count(*) FILTER (WHERE status = 'unsupported'), sum(size), sum(lost_bytes)
            FROM file JOIN parse_result ON parse_result.file_id = file.id
-           WHERE workspace_id = ? GROUP BY language ORDER BY language""",
+           WHERE workspace_id = ?1 GROUP BY language
+           UNION ALL
+           SELECT language, 0, 0, 0, count(*), 0, 0 FROM unsupported_file
+           WHERE workspace_id = ?1 GROUP BY language ORDER BY language""",
         (workspace_id,),
     )
     return [ParseCount(*row) for row in rows]

@@ -13,7 +13,6 @@ from typing import Protocol, TypeVar
 from msgspec import Struct, field
 
 from enrichd_tracker.enrichment import FailureRecord
-from enrichd_tracker.jobs import JobResult
 from enrichd_tracker.model import (
     Canary,
     Failure,
@@ -25,12 +24,12 @@ from enrichd_tracker.model import (
     Outcome,
     ParsedFile,
     ParseStatus,
-    Stage,
     SymbolKind,
     Work,
     Workspace,
 )
-from enrichd_tracker.store.port_runs import RunsReader
+from enrichd_tracker.store.port_embeddings import EmbeddingsReader, EmbeddingsStore
+from enrichd_tracker.store.port_runs import RunsReader, RunsStore
 
 T = TypeVar("T")
 
@@ -175,6 +174,8 @@ class Stored(Struct):
     """Symbols of other files that are asked again."""
     had_failed: list[int] = field(default_factory=list)
     """Symbols whose failures are forgotten: the tracker forgets them too."""
+    unwritten: dict[str, Failure] = field(default_factory=dict)
+    """Path to reason of files whose rows could not be written; all others were."""
 
 
 class SeenEdge(Struct, frozen=True):
@@ -213,6 +214,11 @@ class Reader(Protocol):
     @property
     def runs(self) -> RunsReader:
         """Jobs, how files parsed, what went wrong."""
+        ...
+
+    @property
+    def embeddings(self) -> EmbeddingsReader:
+        """What symbols mean."""
         ...
 
     def workspaces(self) -> list[Workspace]: ...
@@ -271,11 +277,18 @@ class Reader(Protocol):
     def difference(self, outcome: Outcome) -> Difference | None: ...
 
 
-class Store(Protocol):
+class Store(RunsStore, EmbeddingsStore, Protocol):
     """Durable state. Every coroutine but ``read`` is one transaction, all of it or nothing.
 
     Raises StoreUnavailable when it can't write just now: nothing was lost, ask again.
     """
+
+    def displaced(self) -> str | None:
+        """Why what is written here is lost: the files are not where they were opened.
+
+        May block: a look at the file system.
+        """
+        ...
 
     async def read(self, question: Callable[[Reader], T]) -> T:
         """Ask the read-only side."""
@@ -357,22 +370,6 @@ class Store(Protocol):
 
     async def retry(self, symbol_ids: list[int]) -> list[int]:
         """Make them orphans again; returns those that had failed."""
-        ...
-
-    async def begin_job(self, job_id: str, workspace_id: int, kind: str, *, owner: str) -> None: ...
-    async def report_stage(
-        self, job_id: str, stage: Stage, processed: int, total: int, current_item: str = ""
-    ) -> None: ...
-    async def end_job(self, job_id: str, result: JobResult) -> None: ...
-    async def end_interrupted_jobs(self, owner: str) -> list[str]: ...
-    async def log_error(
-        self, workspace_id: int, path: str, language: str, failure: Failure
-    ) -> None: ...
-
-    async def note_walk_problems(
-        self, workspace_id: int, problems: list[tuple[str, Failure]], gone: list[str]
-    ) -> None:
-        """Record what could not be taken in, and that the rest of it can be, or is gone."""
         ...
 
     async def replace(self, outcomes: list[Outcome], *, recount: bool) -> bool:

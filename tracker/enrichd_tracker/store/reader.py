@@ -25,6 +25,7 @@ from enrichd_tracker.model import (
     Workspace,
 )
 from enrichd_tracker.store import drift, failures, mentions, parse_results, unused, verify
+from enrichd_tracker.store.embeddings import SqliteEmbeddingsReader
 from enrichd_tracker.store.port import (
     Difference,
     FileDefinitions,
@@ -46,6 +47,7 @@ class SqliteReader:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self.runs = SqliteRunsReader(connection)
+        self.embeddings = SqliteEmbeddingsReader(connection)
 
     def close(self) -> None:
         """Close the connection."""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import sqlite3
 
-from enrichd_tracker.jobs import Job
-from enrichd_tracker.store import indexing_errors, jobs, parse_results
+from enrichd_tracker.jobs import Job, JobEvent, Level
+from enrichd_tracker.store import indexing_errors, job_events, jobs, parse_results
 from enrichd_tracker.store.port_runs import (
     ErrorCount,
+    ErrorPlace,
     ErrorQuery,
     ParseCount,
     ParseRun,
+    QueuedJob,
     StoredError,
     StoredParseResult,
 )
@@ -22,8 +24,33 @@ class SqliteRunsReader:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 
-    def jobs(self, workspace_id: int | None = None, limit: int = 10, offset: int = 0) -> list[Job]:
-        return jobs.newest(self._connection, workspace_id, limit, offset)
+    def jobs(
+        self,
+        workspace_id: int | None = None,
+        limit: int = 10,
+        offset: int = 0,
+        kind: str | None = None,
+    ) -> list[Job]:
+        return jobs.newest(self._connection, workspace_id, limit, offset, kind)
+
+    def queued_jobs(self) -> list[QueuedJob]:
+        return jobs.queued(self._connection)
+
+    def unfinished_jobs(self, workspace_id: int | None = None) -> list[Job]:
+        return jobs.unfinished(self._connection, workspace_id)
+
+    def events_after(
+        self, seq: int, job_id: str | None = None, limit: int = 1_000
+    ) -> list[JobEvent]:
+        return job_events.after(self._connection, seq, job_id, limit)
+
+    def last_event(self) -> int:
+        return job_events.last(self._connection)
+
+    def job_logs(
+        self, job_id: str, levels: tuple[Level, ...], limit: int, offset: int = 0
+    ) -> list[JobEvent]:
+        return job_events.logs(self._connection, job_id, levels, limit, offset)
 
     def jobs_named(self, job_id: str) -> list[Job]:
         return jobs.named(self._connection, job_id)
@@ -34,11 +61,17 @@ class SqliteRunsReader:
     def stage_seconds(self) -> dict[str, list[float]]:
         return jobs.stage_seconds(self._connection)
 
-    def errors(self, wanted: ErrorQuery, limit: int, offset: int = 0) -> list[StoredError]:
-        return indexing_errors.find(self._connection, wanted, limit, offset)
+    def errors(
+        self,
+        wanted: ErrorQuery,
+        limit: int,
+        offset: int = 0,
+        before: ErrorPlace | None = None,
+    ) -> list[StoredError]:
+        return indexing_errors.get_errors(self._connection, wanted, limit, offset, before)
 
     def error_summary(self, wanted: ErrorQuery) -> list[ErrorCount]:
-        return indexing_errors.summary(self._connection, wanted)
+        return indexing_errors.get_error_summary(self._connection, wanted)
 
     def error_counts(self, workspace_id: int | None = None) -> dict[str, int]:
         return indexing_errors.count(self._connection, workspace_id)
@@ -65,6 +98,9 @@ class SqliteRunsReader:
             limit=limit,
             offset=offset,
         )
+
+    def unsupported(self, workspace_id: int) -> dict[str, str]:
+        return parse_results.unsupported(self._connection, workspace_id)
 
     def parse_counts(self, workspace_id: int) -> list[ParseCount]:
         return parse_results.by_language(self._connection, workspace_id)

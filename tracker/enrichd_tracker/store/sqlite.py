@@ -10,9 +10,10 @@ from types import MappingProxyType
 from typing import Concatenate, ParamSpec, TypeVar
 
 from enrichd_tracker.enrichment import Clock
-from enrichd_tracker.errors import StorageError, StoreUnavailable
-from enrichd_tracker.jobs import JobResult
+from enrichd_tracker.errors import StoreUnavailable
+from enrichd_tracker.jobs import JobRequest, JobResult, Note
 from enrichd_tracker.model import (
+    ErrorStatus,
     Failure,
     Lane,
     Operation,
@@ -25,10 +26,13 @@ from enrichd_tracker.model import (
 from enrichd_tracker.store import (
     drift,
     edges,
+    embeddings,
     graph,
     indexing_errors,
     jobs,
     orphans,
+    parse_results,
+    salvage,
     workspaces,
 )
 from enrichd_tracker.store.connection import (
@@ -38,6 +42,7 @@ from enrichd_tracker.store.connection import (
     transaction,
 )
 from enrichd_tracker.store.port import Batch, Committed, Reader, Stored
+from enrichd_tracker.store.port_embeddings import EmbeddedFile, EmbeddingModel, EmbeddingRun
 from enrichd_tracker.store.reader import SqliteReader
 from enrichd_tracker.store.thread import Thread
 
@@ -46,6 +51,9 @@ T = TypeVar("T")
 
 _JOB_LEASE_S = 60.0
 _REMEMBERED_S = 30.0
+_ABOUT_JOBS = frozenset(
+    {"queue_job", "begin_job", "report_stage", "end_job", "end_interrupted_jobs"}
+)
 
 
 class SqliteStore:
@@ -66,7 +74,10 @@ class SqliteStore:
         self._writer = writer
         self._reader = reader
         self._claims: dict[int, float] = {}  # symbol to deadline; on the writer's thread only
-        self._ends: dict[str, tuple[JobResult, float]] = {}  # not written yet; there as well
+        self._ends: dict[
+            str, tuple[JobResult, float, tuple[Note, ...]]
+        ] = {}  # not written yet; there as well
+        self._tell_of_jobs: Callable[[], None] = lambda: None
         self._refusals: dict[str, tuple[float, str]] = {}  # what was refused: when, and why
 
     @classmethod
@@ -91,6 +102,7 @@ class SqliteStore:
         except BaseException:
             lock.release()
             raise
+        lock.remember()
         store = cls(database, clock, lock, writer, reader)
         store.set_aside = next(iter(damaged), None)
         return store
@@ -106,9 +118,14 @@ class SqliteStore:
 
         A refusal counts until the same thing is done, or has not been tried for a while.
         """
+        if (why := self.displaced()) is not None:
+            return why
         now = self._clock.monotonic()
         recent = [why for at, why in self._refusals.values() if now - at < _REMEMBERED_S]
         return recent[-1] if recent else ""
+
+    def displaced(self) -> str | None:
+        return self._lock.displaced()
 
     async def read(self, question: Callable[[Reader], T]) -> T:
         return await self._noted("read", self._reader.run(_ask, question))
@@ -152,6 +169,8 @@ class SqliteStore:
             self._refusals[what] = self._clock.monotonic(), why
             raise
         self._refusals.pop(what, None)
+        if what in _ABOUT_JOBS:
+            self._tell_of_jobs()
         return done
 
     async def ping(self) -> None:
@@ -159,7 +178,7 @@ class SqliteStore:
         await self._writer.run(lambda connection: connection.execute("SELECT 1").fetchone())
 
     async def add_workspace(self, name: str, root: str) -> Workspace:
-        return await self._write(_add_workspace, name, root, self._clock.time())
+        return await self._write(workspaces.add_workspace, name, root, self._clock.time())
 
     async def remove_workspace(self, workspace_id: int) -> list[int]:
         return await self._write(workspaces.remove_workspace, workspace_id)
@@ -172,9 +191,13 @@ class SqliteStore:
         *,
         renamed: Mapping[str, str] = MappingProxyType({}),
     ) -> Stored:
-        return await self._write(
-            graph.store_files, workspace_id, files, removed, self._clock.time(), renamed=renamed
-        )
+        async def write(some: list[ParsedFile], gone: list[str]) -> Stored:
+            now = self._clock.time()
+            return await self._write(
+                graph.store_files, workspace_id, some, gone, now, renamed=renamed
+            )
+
+        return await salvage.store_what_can_be(write, files, removed)
 
     async def finish_run(
         self, workspace_id: int, job_id: str | None = None, commit: str | None = None
@@ -259,7 +282,15 @@ class SqliteStore:
     async def retry(self, symbol_ids: list[int]) -> list[int]:
         return await self._write(orphans.reopen, symbol_ids, self._clock.time())
 
-    async def begin_job(self, job_id: str, workspace_id: int, kind: str, *, owner: str) -> None:
+    async def queue_job(
+        self, job_id: str, workspace_id: int, request: JobRequest, *, owner: str
+    ) -> None:
+        at = self._clock.time()
+        await self._write(jobs.queue_job, job_id, workspace_id, request, owner=owner, at=at)
+
+    async def begin_job(
+        self, job_id: str, workspace_id: int, kind: str, *, owner: str, plan: Iterable[Stage] = ()
+    ) -> None:
         now = self._clock.time()
         await self._write(
             jobs.begin_job,
@@ -267,12 +298,21 @@ class SqliteStore:
             workspace_id,
             kind,
             owner=owner,
+            plan=plan,
             lease_until=now + _JOB_LEASE_S,
             at=now,
         )
 
     async def report_stage(
-        self, job_id: str, stage: Stage, processed: int, total: int, current_item: str = ""
+        self,
+        job_id: str,
+        stage: Stage,
+        processed: int,
+        total: int,
+        current_item: str = "",
+        *,
+        notes: Iterable[Note] = (),
+        ago_s: float = 0.0,
     ) -> None:
         now = self._clock.time()
         await self._write(
@@ -282,15 +322,17 @@ class SqliteStore:
             processed=processed,
             total=total,
             current_item=current_item,
+            notes=notes,
+            ago_s=ago_s,
             lease_until=now + _JOB_LEASE_S,
             at=now,
         )
 
-    async def end_job(self, job_id: str, result: JobResult) -> None:
-        at = self._clock.time()
+    async def end_job(self, job_id: str, result: JobResult, *, notes: Iterable[Note] = ()) -> None:
+        at, lines = self._clock.time(), tuple(notes)
 
         def end(connection: sqlite3.Connection) -> None:
-            self._ends[job_id] = result, at
+            self._ends[job_id] = result, at, lines
             self._transact(connection, lambda _: None)
 
         await self._noted("end_job", self._writer.run(end))
@@ -298,12 +340,21 @@ class SqliteStore:
     async def end_interrupted_jobs(self, owner: str) -> list[str]:
         return await self._write(jobs.end_interrupted_jobs, owner, self._clock.time())
 
+    def on_job_events(self, told: Callable[[], None]) -> None:
+        self._tell_of_jobs = told
+
     async def log_error(
         self, workspace_id: int, path: str, language: str, failure: Failure
     ) -> None:
         await self._write(
-            indexing_errors.log, workspace_id, path, language, failure, self._clock.time()
+            indexing_errors.log_error, workspace_id, path, language, failure, self._clock.time()
         )
+
+    async def note_unsupported(self, workspace_id: int, now: Mapping[str, str]) -> None:
+        await self._write(parse_results.note_unsupported, workspace_id, now, self._clock.time())
+
+    async def set_error_status(self, workspace_id: int, error_id: int, status: ErrorStatus) -> bool:
+        return await self._write(indexing_errors.set_status, workspace_id, error_id, status)
 
     async def note_walk_problems(
         self, workspace_id: int, problems: list[tuple[str, Failure]], gone: list[str]
@@ -317,6 +368,17 @@ class SqliteStore:
     async def distrust(self, workspace_id: int, path: str) -> None:
         await self._write(drift.distrust, workspace_id, path)
 
+    async def store_embeddings(
+        self, workspace_id: int, model: EmbeddingModel, files: list[EmbeddedFile], form: int
+    ) -> int:
+        return await self._write(embeddings.store, workspace_id, model, files, form)
+
+    async def resolve_embedding_errors(self, workspace_id: int, path: str) -> None:
+        await self._write(embeddings.resolve, workspace_id, path)
+
+    async def note_embedding_run(self, run: EmbeddingRun) -> None:
+        await self._write(embeddings.note_run, run)
+
 
 def _ask(connection: sqlite3.Connection, question: Callable[[Reader], T]) -> T:
     """All that one question reads is one state of the database, whoever writes meanwhile."""
@@ -325,20 +387,3 @@ def _ask(connection: sqlite3.Connection, question: Callable[[Reader], T]) -> T:
         return question(SqliteReader(connection))
     finally:
         connection.execute("ROLLBACK")
-
-
-def _add_workspace(connection: sqlite3.Connection, name: str, root: str, at: float) -> Workspace:
-    row = connection.execute("SELECT id, name, root FROM workspace WHERE root = ?", (root,))
-    if (known := row.fetchone()) is not None:
-        return Workspace(*known)
-    taken = connection.execute("SELECT root FROM workspace WHERE name = ?", (name,)).fetchone()
-    if taken is not None:
-        raise StorageError(
-            f"a workspace named {name} is there already, for {taken[0]}",
-            hint=f"give this one another name, or `enrichd workspaces remove {name}` first",
-        )
-    row = connection.execute(
-        "INSERT INTO workspace (name, root, created_at) VALUES (?, ?, ?) RETURNING id, name, root",
-        (name, root, at),
-    )
-    return Workspace(*row.fetchone())

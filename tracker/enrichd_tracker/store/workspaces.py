@@ -1,11 +1,30 @@
-"""Workspaces as wholes: the end of a run over one, and forgetting one."""
+"""Workspaces as wholes: making one, the end of a run over one, and forgetting one."""
 
 from __future__ import annotations
 
 import sqlite3
 
-from enrichd_tracker.model import Lane
+from enrichd_tracker.errors import StorageError
+from enrichd_tracker.model import Lane, Workspace
 from enrichd_tracker.store import edges, orphans, parse_results
+
+
+def add_workspace(connection: sqlite3.Connection, name: str, root: str, at: float) -> Workspace:
+    """The workspace of this root, made where it is new."""
+    row = connection.execute("SELECT id, name, root FROM workspace WHERE root = ?", (root,))
+    if (known := row.fetchone()) is not None:
+        return Workspace(*known)
+    taken = connection.execute("SELECT root FROM workspace WHERE name = ?", (name,)).fetchone()
+    if taken is not None:
+        raise StorageError(
+            f"a workspace named {name} is there already, for {taken[0]}",
+            hint=f"give this one another name, or `enrichd workspaces remove {name}` first",
+        )
+    row = connection.execute(
+        "INSERT INTO workspace (name, root, created_at) VALUES (?, ?, ?) RETURNING id, name, root",
+        (name, root, at),
+    )
+    return Workspace(*row.fetchone())
 
 
 def finish_run(
@@ -62,6 +81,7 @@ def remove_workspace(connection: sqlite3.Connection, workspace_id: int) -> list[
         f"DELETE FROM mention WHERE symbol_id IN {mine}",
         "DELETE FROM symbol WHERE workspace_id = ?",
         "DELETE FROM file WHERE workspace_id = ?",
+        "DELETE FROM unsupported_file WHERE workspace_id = ?",
         "DELETE FROM tally WHERE workspace_id = ?",
         "DELETE FROM requirement WHERE workspace_id = ?",
         "DELETE FROM surroundings WHERE workspace_id = ?",

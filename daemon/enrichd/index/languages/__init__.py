@@ -67,6 +67,8 @@ class LanguageData(Struct, frozen=True, forbid_unknown_fields=True):
     """Finds the names of decorators in what stands before a definition, as its group."""
     plain_decorators: list[str] = []
     """These only change what they decorate; any other may hand it to somebody."""
+    tests: str = r"(?!)"
+    """Found in the paths of files that are tests."""
     never: str = r"(?!)"
     """A function in whose heading this is found may not return."""
 
@@ -84,6 +86,7 @@ class Language:
         self._entries = re.compile(data.entries)
         self._decorator = re.compile(data.decorator.encode(), re.MULTILINE)
         self._plain_decorators = frozenset(data.plain_decorators)
+        self._tests = re.compile(data.tests)
         self._never = re.compile(data.never.encode())
         self._query_text = query_text
 
@@ -98,6 +101,10 @@ class Language:
     def is_entry(self, name: str) -> bool:
         """Whether a definition of that name is called by tools."""
         return self._entries.fullmatch(name) is not None
+
+    def is_test(self, path: str) -> bool:
+        """Whether a file at that path, relative to the root, is a test or belongs to tests."""
+        return self._tests.search(path) is not None
 
     def registers(self, decorators: bytes) -> bool:
         """Whether one of the decorators may hand what it decorates to somebody."""
@@ -152,4 +159,18 @@ def suffixes() -> dict[str, str]:
         suffix: language.name
         for language in languages().values()
         for suffix in language.data.suffixes
+    }
+
+
+@cache
+def other_suffixes() -> dict[str, str]:
+    """The same for the programming languages that are known by name only."""
+    text = (files(__name__) / "others.toml").read_bytes()
+    others = msgspec.toml.decode(text, type=dict[str, list[str]])
+    known = suffixes()
+    return {
+        suffix: language
+        for language, theirs in others.items()
+        for suffix in theirs
+        if suffix not in known and language not in languages()
     }

@@ -38,6 +38,15 @@ CREATE TABLE parse_result (
     parsed_at   REAL NOT NULL
 ) STRICT;
 
+-- Source in languages that are known by name only, as the last look at everything found it.
+CREATE TABLE unsupported_file (
+    workspace_id INTEGER NOT NULL REFERENCES workspace,
+    path         TEXT NOT NULL,
+    language     TEXT NOT NULL,
+    found_at     REAL NOT NULL,
+    PRIMARY KEY (workspace_id, path)
+) STRICT, WITHOUT ROWID;
+
 -- Symbols 1 and 2 are the sentinels that explicit outcomes point at. An id is never given twice:
 -- a late answer about a symbol that is gone must not be taken for one about another.
 CREATE TABLE symbol (
@@ -183,7 +192,10 @@ CREATE TABLE job (
     files_indexed INTEGER NOT NULL DEFAULT 0,
     files_failed  INTEGER NOT NULL DEFAULT 0,
     symbols_found INTEGER NOT NULL DEFAULT 0,
+    warnings      INTEGER NOT NULL DEFAULT 0,
     languages     TEXT NOT NULL DEFAULT '{}',  -- JSON: files by language
+    request       TEXT,  -- JSON of jobs.JobRequest; NULL: nobody asked for it
+    plan          TEXT NOT NULL DEFAULT '[]',  -- JSON: the stages that it goes through
     owner         TEXT NOT NULL,
     lease_until   REAL NOT NULL,
     created_at    REAL NOT NULL,
@@ -192,6 +204,22 @@ CREATE TABLE job (
 ) STRICT;
 CREATE INDEX job_workspace ON job (workspace_id, created_at);
 CREATE INDEX job_open ON job (status) WHERE completed_at IS NULL;
+
+-- What happened to jobs, with what was true of each then. A sequence number is never given twice.
+CREATE TABLE job_event (
+    seq          INTEGER PRIMARY KEY AUTOINCREMENT,
+    job_id       TEXT NOT NULL REFERENCES job ON DELETE CASCADE,
+    at           REAL NOT NULL,
+    event        TEXT NOT NULL,  -- status, stage, progress, log
+    level        TEXT NOT NULL,
+    message      TEXT NOT NULL,
+    status       TEXT NOT NULL,
+    stage        TEXT,
+    processed    INTEGER NOT NULL,
+    total        INTEGER NOT NULL,
+    current_item TEXT NOT NULL
+) STRICT;
+CREATE INDEX job_event_job ON job_event (job_id, seq);
 
 CREATE TABLE job_stage (
     job_id       TEXT NOT NULL REFERENCES job ON DELETE CASCADE,
@@ -235,3 +263,45 @@ CREATE TABLE indexing_error (
     UNIQUE (workspace_id, fingerprint)
 ) STRICT;
 CREATE INDEX indexing_error_open ON indexing_error (workspace_id, path) WHERE status = 'open';
+
+-- What symbols mean, as vectors. Empty unless embeddings are configured.
+CREATE TABLE embedding_model (
+    id         INTEGER PRIMARY KEY,
+    name       TEXT NOT NULL,
+    version    TEXT NOT NULL UNIQUE,  -- digest of all that decides what comes out
+    dimensions INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE embedding (
+    symbol_id INTEGER PRIMARY KEY REFERENCES symbol ON DELETE CASCADE,
+    model_id  INTEGER NOT NULL REFERENCES embedding_model,
+    digest    BLOB NOT NULL,  -- of the symbol, as it was then
+    text      BLOB NOT NULL,  -- digest of what was embedded
+    vector    BLOB NOT NULL   -- little-endian float16, of unit length
+) STRICT;
+CREATE INDEX embedding_text ON embedding (text);
+CREATE INDEX embedding_of_model ON embedding (model_id);
+
+-- Files of which nothing is left to embed, as they were then.
+CREATE TABLE embedded_file (
+    file_id  INTEGER PRIMARY KEY REFERENCES file ON DELETE CASCADE,
+    model_id INTEGER NOT NULL REFERENCES embedding_model,
+    form     INTEGER NOT NULL,  -- of the texts
+    path     TEXT NOT NULL,
+    digest   BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE embedding_run (
+    id           INTEGER PRIMARY KEY,
+    workspace_id INTEGER NOT NULL REFERENCES workspace ON DELETE CASCADE,
+    at           REAL NOT NULL,
+    embedded     INTEGER NOT NULL,
+    seconds      REAL NOT NULL
+) STRICT;
+CREATE INDEX embedding_run_workspace ON embedding_run (workspace_id);
+
+-- The words of a symbol's name, of what is said about it, and of its body; rowid is the symbol's.
+CREATE VIRTUAL TABLE symbol_words USING fts5 (name, said, body, tokenize = 'porter unicode61');
+CREATE TRIGGER embedding_gone AFTER DELETE ON embedding BEGIN
+    DELETE FROM symbol_words WHERE rowid = OLD.symbol_id;
+END;

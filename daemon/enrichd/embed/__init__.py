@@ -1,0 +1,1 @@
+"""What symbols mean, as vectors: a model that runs here, and the stage that uses it."""
