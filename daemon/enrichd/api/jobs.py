@@ -1,4 +1,4 @@
-"""The routes by which indexing is asked for, watched from a distance, and broken off."""
+"""The routes about jobs: asking for one, how they stand, breaking one off."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from msgspec import Meta, Struct
 
 from enrichd.api.daemon import Daemon
 from enrichd.api.parameters import AbsolutePath, Limit, Offset, Text, WorkspaceName, about
-from enrichd.api.routing import NOT_FOUND, Route, get, post
+from enrichd.api.routing import NOT_FOUND, Nothing, Route, get, post
 from enrichd.errors import AnswerIsNo
 from enrichd.query import jobs
 from enrichd.query.answers import SCHEMA_VERSION
@@ -123,6 +123,14 @@ class BatchStarted(JobStarted, frozen=True):
     total_files: int
 
 
+class JobsPage(Struct, frozen=True, forbid_unknown_fields=True):
+    """Whose jobs, and how many of them."""
+
+    workspace: Text | None = None
+    limit: Limit = 20
+    offset: Offset = 0
+
+
 class OneJob(Struct, frozen=True, forbid_unknown_fields=True):
     """A job by its id, or by how that begins."""
 
@@ -164,6 +172,29 @@ class JobRoutes:
                 gives=JobStarted,
                 status=HTTPStatus.ACCEPTED,
                 refuses=(NOT_FOUND,),
+            ),
+            get(
+                "/api/v1/index/status",
+                "The indexing runs, the newest first",
+                self._jobs,
+                asks=JobsPage,
+                gives=jobs.JobList,
+                refuses=(NOT_FOUND,),
+            ),
+            get(
+                "/api/v1/index/status/{job}",
+                "One indexing run and its stages",
+                self._one,
+                asks=OneJob,
+                gives=jobs.JobView,
+                refuses=(NOT_FOUND,),
+            ),
+            get(
+                "/api/v1/index/metrics/stages",
+                "How long the stages of the runs took",
+                self._stages,
+                asks=Nothing,
+                gives=jobs.StageMetrics,
             ),
             post(
                 "/api/v1/index/status/{job}/cancel",
@@ -233,6 +264,24 @@ class JobRoutes:
 
     async def _workspace(self, named: str) -> Workspace:
         return await self._daemon.store.read(lambda reader: _named(reader, named))
+
+    async def _jobs(self, asked: JobsPage) -> jobs.JobList:
+        now = self._daemon.clock.time()
+        return await self._daemon.store.read(
+            lambda reader: jobs.jobs(
+                reader,
+                now=now,
+                workspace=asked.workspace,
+                limit=asked.limit,
+                offset=asked.offset,
+            )
+        )
+
+    async def _one(self, asked: OneJob) -> jobs.JobView:
+        return await self._job(asked.job)
+
+    async def _stages(self, _: Nothing) -> jobs.StageMetrics:
+        return await self._daemon.store.read(jobs.stage_metrics)
 
     async def _cancel(self, asked: OneJob) -> jobs.JobView:
         job = await self._job(asked.job)

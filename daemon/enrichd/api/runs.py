@@ -1,4 +1,4 @@
-"""The routes about indexing runs: jobs, what went wrong, how well files parsed."""
+"""The routes about what runs leave behind: what went wrong, how well files parsed."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from msgspec import Meta, Struct
 
 from enrichd.api.daemon import Daemon
 from enrichd.api.parameters import Glob, Limit, Offset, Text
-from enrichd.api.routing import NOT_FOUND, Nothing, Route, get, post
-from enrichd.query import errors, jobs, parse_health
+from enrichd.api.routing import NOT_FOUND, Route, get, post
+from enrichd.query import errors, parse_health
 from enrichd.query.select import chosen
 from enrichd_tracker.model import ErrorStatus, ErrorType, ParseStatus
 
@@ -37,20 +37,6 @@ ErrorId = Annotated[
         extra={"expected": "the id of an error"},
     ),
 ]
-
-
-class JobsPage(Struct, frozen=True, forbid_unknown_fields=True):
-    """Whose jobs, and how many of them."""
-
-    workspace: Text | None = None
-    limit: Limit = 20
-    offset: Offset = 0
-
-
-class OneJob(Struct, frozen=True, forbid_unknown_fields=True):
-    """A job by its id, or by how that begins."""
-
-    job: Text
 
 
 class ErrorFilter(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -114,29 +100,6 @@ class RunRoutes:
         """What each asks and gives."""
         return (
             get(
-                "/api/v1/index/status",
-                "The indexing runs, the newest first",
-                self._jobs,
-                asks=JobsPage,
-                gives=jobs.JobList,
-                refuses=(NOT_FOUND,),
-            ),
-            get(
-                "/api/v1/index/status/{job}",
-                "One indexing run and its stages",
-                self._job,
-                asks=OneJob,
-                gives=jobs.JobView,
-                refuses=(NOT_FOUND,),
-            ),
-            get(
-                "/api/v1/index/metrics/stages",
-                "How long the stages of the runs took",
-                self._stages,
-                asks=Nothing,
-                gives=jobs.StageMetrics,
-            ),
-            get(
                 "/api/v1/indexing/batch/errors/{workspace}",
                 "What went wrong while indexing, last seen first",
                 self._errors,
@@ -169,25 +132,6 @@ class RunRoutes:
                 refuses=(NOT_FOUND,),
             ),
         )
-
-    async def _jobs(self, asked: JobsPage) -> jobs.JobList:
-        now = self._daemon.clock.time()
-        return await self._daemon.store.read(
-            lambda reader: jobs.jobs(
-                reader,
-                now=now,
-                workspace=asked.workspace,
-                limit=asked.limit,
-                offset=asked.offset,
-            )
-        )
-
-    async def _job(self, asked: OneJob) -> jobs.JobView:
-        now = self._daemon.clock.time()
-        return await self._daemon.store.read(lambda reader: jobs.job(reader, asked.job, now=now))
-
-    async def _stages(self, _: Nothing) -> jobs.StageMetrics:
-        return await self._daemon.store.read(jobs.stage_metrics)
 
     async def _errors(self, asked: ErrorsPage) -> errors.ErrorList:
         return await self._daemon.store.read(
