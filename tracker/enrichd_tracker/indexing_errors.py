@@ -13,6 +13,11 @@ MAX_MESSAGE_CHARS = 500
 MAX_TRACEBACK_CHARS = 10_000
 
 
+def given_up(reason: str) -> str:
+    """What is said of a file with symbols whose attempts are used up."""
+    return f"symbols were given up: {reason}; `enrichd failures --state skipped` lists them"
+
+
 def kept(text: str, max_chars: int) -> str:
     """The text, cut, and without what is no character: lone surrogates from names and reprs."""
     return text.encode(errors="backslashreplace").decode()[:max_chars]

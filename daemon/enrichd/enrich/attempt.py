@@ -32,7 +32,7 @@ class Ledger(Protocol):
         """The attempt failed; the edges are those that were found all the same."""
         ...
 
-    def released(self, works: Iterable[Work]) -> None:
+    def released(self, works: Iterable[Work], *, at_once: bool = False) -> None:
         """Nothing was found out, and nobody is to be charged."""
         ...
 

@@ -82,8 +82,8 @@ class _Ledger:
         del work, origin, edges
         self._tell(judgement)
 
-    def released(self, works: Iterable[Work]) -> None:
-        del works
+    def released(self, works: Iterable[Work], *, at_once: bool = False) -> None:
+        del works, at_once
         self._tell(None)
 
     def _tell(self, result: _Answer | Judgement | None) -> None:

@@ -137,7 +137,7 @@ class LaneWorker:
             for attempt in self._attempts.values():
                 attempt.outdated = attempt.asked
         held, self._held = self._held, []
-        self._recorder.released(held)
+        self._recorder.released(held, at_once=True)
         self._wake.set()
 
     def give_back(self) -> None:
@@ -359,7 +359,7 @@ class LaneWorker:
             return
         self.trials.concluded(work, asked=attempt.asked)
         if attempt.outdated:
-            attempt.ledger.released([work])
+            attempt.ledger.released([work], at_once=True)
             return
         if judgement is None and attempt.unproved and not edges:
             judgement = UNPROVED

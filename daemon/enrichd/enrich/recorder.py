@@ -14,7 +14,15 @@ from enrichd.enrich.queue import WorkQueue
 from enrichd.metrics import Metrics
 from enrichd_tracker.enrichment import EnrichmentTracker
 from enrichd_tracker.errors import StoreUnavailable
-from enrichd_tracker.model import Operation, Origin, Outcome, OutcomeKind, ResolvedEdge, Work
+from enrichd_tracker.model import (
+    ErrorType,
+    Operation,
+    Origin,
+    Outcome,
+    OutcomeKind,
+    ResolvedEdge,
+    Work,
+)
 from enrichd_tracker.store.port import Batch, Charge, Store
 
 T = TypeVar("T")
@@ -38,7 +46,7 @@ class Recorder:
         metrics: Metrics,
         on_commit: Callable[[bool], None],
     ) -> None:
-        """``on_commit``: something was written; True: and symbols are orphans as before."""
+        """``on_commit``: something was written; True: and symbols can be claimed at once."""
         self._store = store
         self._tracker = tracker
         self._queue = queue
@@ -49,6 +57,7 @@ class Recorder:
         self._charges: list[Charge] = []
         self._cleared: list[int] = []
         self._released: list[int] = []
+        self._again = False  # some of these are to be claimed at once
         self._work = asyncio.Event()
         self._lock = asyncio.Lock()  # one batch at a time is written
         self._writing = 0
@@ -105,14 +114,20 @@ class Recorder:
             reason=judgement.reason,
         )
         if record.skipped:
+            self._metrics.indexing_errors.labels(ErrorType.ENRICHMENT).inc()
             for operation in work.operations:
                 self._outcomes.append(_error(work, operation, origin, edges, judgement.reason))
                 self._metrics.outcomes.labels(operation, OutcomeKind.ERROR).inc()
         self._work.set()
 
-    def released(self, works: Iterable[Work]) -> None:
-        """Nothing was found out and nobody is charged: they are orphans as before."""
-        self._released.extend(work.symbol_id for work in works)
+    def released(self, works: Iterable[Work], *, at_once: bool = False) -> None:
+        """Nothing was found out and nobody is charged: they are orphans as before.
+
+        ``at_once``: nothing stands in their way now; else their turn comes with the next look.
+        """
+        ids = [work.symbol_id for work in works]
+        self._released.extend(ids)
+        self._again = self._again or (at_once and bool(ids))
         self._work.set()
 
     async def replace(self, outcomes: list[Outcome], *, recount: bool) -> bool:
@@ -144,12 +159,13 @@ class Recorder:
             while self.waiting:
                 batch = self._next_batch()
                 released, self._released = self._released, []
+                again, self._again = self._again, False
                 self._writing = len(batch.outcomes) + len(batch.charges) + len(released)
                 try:
                     await self._write(batch, released)
                 finally:
                     self._writing = 0
-                self._on_commit(bool(released))
+                self._on_commit(again)
 
     async def drain_within(self, timeout_s: float) -> None:
         """The same at the end: what can't be written by then is found out again one day."""

@@ -143,9 +143,9 @@ class Enrichment:
         await self._services.end(f"server {name}")
         worker.give_back()
 
-    def _committed(self, released: bool) -> None:
+    def _committed(self, again: bool) -> None:
         self.progress.tell()
-        if released:
+        if again:
             self.monitor.given_back()
         for worker in self.lanes.values():
             if worker.blocked:

@@ -253,3 +253,51 @@ async def test_source_in_other_languages_is_counted_and_stays_no_file(
     assert list(await store.read(lambda reader: reader.files(workspace_id))) == ["a.py"]
     await store.remove_workspace(workspace_id)
     assert await store.read(lambda reader: reader.runs.unsupported(workspace_id)) == {}
+
+
+# What enrichment could not do.
+
+
+async def enrichment_errors(driver: Driver) -> list[tuple[str, int, str]]:
+    found = await driver.store.read(lambda reader: reader.runs.errors(EVERY, 100))
+    return [
+        (each.path, each.count, each.status)
+        for each in found
+        if each.error_type == ErrorType.ENRICHMENT
+    ]
+
+
+TWO = {"a": (Def("f", (Use("g"),)), Def("g", (Use("f"),))), "b": (Def("h", (Use("f"),)),)}
+
+
+async def test_a_file_with_symbols_that_are_given_up_has_an_error_until_none_is(
+    driver: Driver,
+) -> None:
+    await driver.index(TWO)
+    works = {each.uid: each for each in await driver.claim()}
+    f, g = works["a.py/f()."], works["a.py/g()."]
+    tried = [driver.charge(f, attempts=6), driver.charge(g, attempts=6)]
+    await driver.commit(charges=tried)
+    assert await enrichment_errors(driver) == []
+    for each in (f, g):
+        error = driver.outcome(each, failed=True)
+        await driver.commit(error, charges=[driver.charge(each, attempts=7, skipped=True)])
+    assert await enrichment_errors(driver) == [("a.py", 2, "open")]
+    await driver.store.retry([f.symbol_id])
+    assert await enrichment_errors(driver) == [("a.py", 2, "open")]
+    await driver.store.retry([g.symbol_id])
+    assert await enrichment_errors(driver) == [("a.py", 2, "resolved")]
+    await driver.settle()
+    await driver.check()
+
+
+async def test_an_error_of_enrichment_goes_with_its_symbol(driver: Driver) -> None:
+    await driver.index(TWO)
+    works = {each.uid: each for each in await driver.claim()}
+    g = works["a.py/g()."]
+    await driver.commit(
+        driver.outcome(g, failed=True), charges=[driver.charge(g, attempts=7, skipped=True)]
+    )
+    assert await enrichment_errors(driver) == [("a.py", 1, "open")]
+    await driver.index(TWO | {"a": (Def("f"),)})
+    assert await enrichment_errors(driver) == [("a.py", 1, "resolved")]

@@ -120,9 +120,9 @@ class Room:
         self.ticks = 0
         self.tasks: list[asyncio.Task[None]] = []
 
-    def _committed(self, released: bool) -> None:
+    def _committed(self, again: bool) -> None:
         self.commits += 1
-        if released:
+        if again:
             self.monitor.given_back()
 
     def run(self, service: Any) -> None:
@@ -341,7 +341,10 @@ async def test_what_is_given_back_is_claimed_again_at_once(room: Room) -> None:
     room.monitor.new_work()  # as at the end of a run: what is in flight is claimed still
     await settle()
     room.shelf.orphans[LANE] = [work(1)]
-    room.recorder.released([work(1)])
+    room.recorder.released([work(1)])  # its turn comes with the next look
+    await settle()
+    assert 1 not in room.queue
+    room.recorder.released([work(1)], at_once=True)
     await settle()
     assert 1 in room.queue
 

@@ -9,7 +9,8 @@ import msgspec
 from msgspec import Struct
 
 from enrichd_tracker.model import CALLABLES, Face, FileStat, FoundSymbol, ParsedFile, ParseStatus
-from enrichd_tracker.store.edges import ERROR_SYMBOL, select_in
+from enrichd_tracker.store.edges import ERROR_SYMBOL
+from enrichd_tracker.store.slices import select_in
 
 _faces = msgspec.msgpack.Decoder(dict[str, Face])
 

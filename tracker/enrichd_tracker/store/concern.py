@@ -18,7 +18,7 @@ from collections.abc import Container, Iterable, Mapping
 from typing import Any
 
 from enrichd_tracker.model import CALLABLES, TYPES, Face, SymbolKind
-from enrichd_tracker.store.edges import select_in
+from enrichd_tracker.store.slices import select_in
 
 EVERYTHING = "*"
 """The face of imports that don't show which names they bind."""

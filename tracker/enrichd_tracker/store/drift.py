@@ -25,6 +25,7 @@ from enrichd_tracker.model import (
 from enrichd_tracker.store import edges, orphans
 from enrichd_tracker.store.port import Batch, Difference, SeenEdge
 from enrichd_tracker.store.rows import file_of
+from enrichd_tracker.store.slices import select_in
 
 _LOOKED_AT = 256
 """So many symbols after a random place are looked at for one that is settled."""
@@ -78,7 +79,7 @@ def sample(connection: sqlite3.Connection, places: Iterable[float]) -> list[Work
 def settled(connection: sqlite3.Connection, symbol_ids: Iterable[int]) -> list[Work]:
     """The work that finding out about these symbols was; what is not settled is left out."""
     works = []
-    for row in edges.select_in(connection, _WORK, symbol_ids, "symbol.id"):
+    for row in select_in(connection, _WORK, symbol_ids, "symbol.id"):
         work = _work(connection, row)
         if work.operations:
             works.append(work)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from msgspec import Struct
 
@@ -20,6 +19,7 @@ from enrichd_tracker.model import (
 )
 from enrichd_tracker.store import failures, overrides, tallies
 from enrichd_tracker.store.port import Batch, Committed
+from enrichd_tracker.store.slices import select_in
 
 NONE_SYMBOL = 1
 ERROR_SYMBOL = 2
@@ -270,22 +270,3 @@ def _alive(connection: sqlite3.Connection, outcomes: Iterable[Outcome]) -> set[i
         if isinstance(edge.target, int)
     }
     return {row[0] for row in select_in(connection, "SELECT id FROM symbol WHERE", targets)}
-
-
-def select_in(
-    connection: sqlite3.Connection,
-    query: str,
-    ids: Iterable[int] | Iterable[str] | Iterable[bytes],
-    column: str = "id",
-) -> list[tuple[Any, ...]]:
-    """The rows of ``query``, which ends before its last condition, with ``column`` in ``ids``.
-
-    They come in slices that SQLite can take.
-    """
-    wanted = sorted(ids)
-    rows: list[tuple[Any, ...]] = []
-    for start in range(0, len(wanted), 500):
-        part = wanted[start : start + 500]
-        marks = ",".join("?" * len(part))
-        rows += connection.execute(f"{query} {column} IN ({marks})", part).fetchall()
-    return rows

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator
 
 from enrichd_tracker.model import NEEDED_OPERATIONS, ErrorType, KnownFile, ParseStatus
 from enrichd_tracker.store import indexing_errors
-from enrichd_tracker.store.edges import select_in
 from enrichd_tracker.store.port_embeddings import (
     EmbeddedFile,
     EmbeddingCounts,
@@ -21,6 +20,7 @@ from enrichd_tracker.store.port_embeddings import (
     Vectors,
 )
 from enrichd_tracker.store.rows import FILE, file_of
+from enrichd_tracker.store.slices import select_in
 
 _PAGE = 4096
 _KEPT_RUNS = 20

@@ -7,7 +7,16 @@ from collections.abc import Iterable
 from typing import Any
 
 from enrichd_tracker.enrichment import FailureRecord
-from enrichd_tracker.model import Lane, operation_mask, operations_of
+from enrichd_tracker.indexing_errors import given_up
+from enrichd_tracker.model import (
+    ErrorType,
+    Failure,
+    Lane,
+    Stage,
+    operation_mask,
+    operations_of,
+)
+from enrichd_tracker.store import indexing_errors
 
 _SELECT = """
     SELECT failure.symbol_id, symbol.uid, symbol.workspace_id, symbol.language, file.path,
@@ -24,6 +33,15 @@ def remember(connection: sqlite3.Connection, records: Iterable[FailureRecord]) -
             "UPDATE symbol SET failed = 1 WHERE id = ?", (record.symbol_id,)
         ).rowcount
         if changed:
+            if record.skipped:
+                indexing_errors.log_error(
+                    connection,
+                    record.lane.workspace_id,
+                    record.file,
+                    record.lane.language,
+                    Failure(ErrorType.ENRICHMENT, Stage.ENRICHING, given_up(record.reason)),
+                    record.last_attempt_at,
+                )
             connection.execute(
                 "INSERT OR REPLACE INTO failure VALUES (?, ?, ?, ?, ?, ?, ?)",
                 (
@@ -43,12 +61,27 @@ def forget(connection: sqlite3.Connection, symbol_ids: Iterable[int]) -> list[in
     failed = []
     for symbol_id in symbol_ids:
         removed = connection.execute(
-            "DELETE FROM failure WHERE symbol_id = ?", (symbol_id,)
-        ).rowcount
-        if removed:
-            connection.execute("UPDATE symbol SET failed = 0 WHERE id = ?", (symbol_id,))
-            failed.append(symbol_id)
+            "DELETE FROM failure WHERE symbol_id = ? RETURNING next_retry_at IS NULL", (symbol_id,)
+        ).fetchone()
+        if removed is None:
+            continue
+        connection.execute("UPDATE symbol SET failed = 0 WHERE id = ?", (symbol_id,))
+        failed.append(symbol_id)
+        if removed[0]:
+            _settle_errors(connection, symbol_id)
     return failed
+
+
+def _settle_errors(connection: sqlite3.Connection, symbol_id: int) -> None:
+    """A symbol is given up no more: with the last one of its file the file's error is over."""
+    place = connection.execute(
+        "SELECT file.workspace_id, file.path FROM file JOIN symbol ON file_id = file.id "
+        "WHERE symbol.id = ?",
+        (symbol_id,),
+    ).fetchone()
+    if place is not None:
+        workspace_id, path = place
+        indexing_errors.resolve_type(connection, workspace_id, path, ErrorType.ENRICHMENT)
 
 
 def recall(

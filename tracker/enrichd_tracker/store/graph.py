@@ -44,6 +44,7 @@ from enrichd_tracker.store.before import (
 )
 from enrichd_tracker.store.inserts import Inserts, Renamed
 from enrichd_tracker.store.port import Stored
+from enrichd_tracker.store.slices import select_in
 
 _encode = msgspec.msgpack.Encoder().encode
 _sites = msgspec.msgpack.Decoder(list[Site])
@@ -127,12 +128,12 @@ class _FileWriter:
                 self._connection.execute(f"DELETE FROM {table} WHERE file_id = ?", (file_id,))
         renamed = self._inserts.names(file, file_id)
         self._inserts.parse_result(file, file_id, self._at)
-        self._note_errors(file)
         whole = (
             file.status is ParseStatus.OK and before is not None and before.status == file.status
         )
         ids = self._store_symbols(file, file_id, old, renamed, keep=whole)
         self._forget_symbols({uid: symbol for uid, symbol in old.items() if uid not in ids})
+        self._note_errors(file)
 
     def rename(self, old: str, new: str) -> None:
         """Take a file for the one that had another path, unless the new one is known already."""
@@ -381,7 +382,7 @@ class _FileWriter:
         connection = self._connection
         ids = {symbol.id for symbol in gone.values()}
         self._gone |= ids
-        pointing = edges.select_in(
+        pointing = select_in(
             connection, "SELECT source FROM edge WHERE operation <> 'syntax' AND", ids, "target"
         )
         for symbol_id in ids:

@@ -13,11 +13,17 @@ from enrichd_tracker.indexing_errors import (
     kept,
 )
 from enrichd_tracker.model import ErrorStatus, ErrorType, Failure, Stage
-from enrichd_tracker.store.edges import select_in
 from enrichd_tracker.store.port_runs import ErrorCount, ErrorPlace, ErrorQuery, StoredError
+from enrichd_tracker.store.slices import select_in
 
 _REFUSED = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError, ValueError)
 """What is wrong with one row; anything else is the database's trouble, and the caller's."""
+
+_GIVEN_UP = """SELECT 1 FROM failure
+    JOIN symbol ON symbol.id = failure.symbol_id JOIN file ON file.id = symbol.file_id
+    WHERE failure.next_retry_at IS NULL AND file.workspace_id = indexing_error.workspace_id
+        AND file.path = indexing_error.path"""
+"""Whether symbols of an error's file are given up."""
 
 
 def log_error(
@@ -76,7 +82,10 @@ def resolve(connection: sqlite3.Connection, workspace_id: int, path: str) -> Non
     """The file is fine now, or gone."""
     connection.execute(
         """UPDATE indexing_error SET status = 'resolved'
-           WHERE workspace_id = ? AND path = ? AND status = 'open'""",
+           WHERE workspace_id = ? AND path = ? AND status = 'open'
+               AND NOT (error_type = 'enrichment_error' AND EXISTS ("""
+        + _GIVEN_UP
+        + "))",
         (workspace_id, path),
     )
 
@@ -87,7 +96,10 @@ def resolve_type(
     """What one step could not do with the file it can do now."""
     connection.execute(
         """UPDATE indexing_error SET status = 'resolved'
-           WHERE workspace_id = ? AND path = ? AND status = 'open' AND error_type = ?""",
+           WHERE workspace_id = ? AND path = ? AND status = 'open' AND error_type = ?
+               AND NOT (error_type = 'enrichment_error' AND EXISTS ("""
+        + _GIVEN_UP
+        + "))",
         (workspace_id, path, kind),
     )
 

@@ -29,6 +29,7 @@ from enrichd_tracker.model import (
     operations_of,
 )
 from enrichd_tracker.store import edges, failures
+from enrichd_tracker.store.slices import select_in
 
 NEEDED_MASKS = {kind: operation_mask(needed) for kind, needed in NEEDED_OPERATIONS.items()}
 DEFAULT_OPERATIONS = operation_mask((Operation.DEFINITION,))
@@ -162,9 +163,7 @@ def _mark(connection: sqlite3.Connection, symbol_id: int, needed: int) -> None:
 def reopen(connection: sqlite3.Connection, symbol_ids: Iterable[int], at: float) -> list[int]:
     """Make these symbols orphans again, whatever they were; returns those that had failed."""
     # Between the question and now a symbol may have gone.
-    found = edges.select_in(
-        connection, "SELECT id FROM symbol WHERE file_id IS NOT NULL AND", symbol_ids
-    )
+    found = select_in(connection, "SELECT id FROM symbol WHERE file_id IS NOT NULL AND", symbol_ids)
     ids = [row[0] for row in found]
     edges.reopen(connection, ids, at)
     had_failed = failures.forget(connection, ids)
@@ -188,7 +187,7 @@ def reopen(connection: sqlite3.Connection, symbol_ids: Iterable[int], at: float)
 
 def _settle_without_sites(connection: sqlite3.Connection, symbol_ids: list[int], at: float) -> None:
     """What names nothing has no outgoing edges: that is known without asking."""
-    rows = edges.select_in(
+    rows = select_in(
         connection,
         f"""SELECT workspace_id, id FROM symbol
             WHERE pending & {Operation.DEFINITION.bit}
@@ -225,9 +224,7 @@ def find(connection: sqlite3.Connection, lane: Lane, limit: int, taken: set[int]
 
 def fetch(connection: sqlite3.Connection, symbol_ids: list[int]) -> list[Work]:
     """The work that these orphans are, in the order of the ids; what is no orphan is left out."""
-    rows = edges.select_in(
-        connection, f"{_WORK} WHERE symbol.pending <> 0 AND", symbol_ids, "symbol.id"
-    )
+    rows = select_in(connection, f"{_WORK} WHERE symbol.pending <> 0 AND", symbol_ids, "symbol.id")
     by_id = {row[0]: _work(row) for row in rows}
     return [by_id[symbol_id] for symbol_id in symbol_ids if symbol_id in by_id]
 
