@@ -19,12 +19,13 @@ SOURCES := daemon tracker tests bench docs
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test acceptance edits faults soak check format bench lock clean
+.PHONY: help run test acceptance search edits faults soak check format bench lock clean
 
 help:
 	@echo 'make run [REPO=path]   index and enrich a repository, then ask it some questions'
 	@echo 'make test              unit, component and acceptance tests'
 	@echo 'make acceptance        only those with a real daemon and real language servers'
+	@echo 'make search            a real model over flask and requests: what is meant is found'
 	@echo 'make edits             200 random edits of flask and requests: incremental equals full'
 	@echo 'make faults            every fault to be survived: how often, the figure, the bound'
 	@echo 'make soak [MINUTES=60] edits, kills and questions: what they leave behind'
@@ -57,6 +58,9 @@ test: $(DEV) $(API)/.made
 
 acceptance: $(DEV) $(API)/.made
 	$(BIN)/python -m pytest tests/acceptance
+
+search: $(DEV)
+	$(BIN)/python -m pytest -q tests/search
 
 edits: $(DEV)
 	$(BIN)/python -m pytest -q tests/edits

@@ -212,7 +212,7 @@ def test_a_second_daemon_on_a_database_exits_75_at_once_and_the_first_is_unharme
         text = refused(second, 75)
         assert f"{place.database} is in use by process {first.pid}" in text
         assert "hint: " in text
-        assert refused(place.run("index", root), 75)
+        assert place.run("index", root).code == 0  # the first one does it
         reached("ends with 75", took_s, 1.0, "s")
         assert first.answers()
         assert place.ask("callers", "helper")["count"] == 1

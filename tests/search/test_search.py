@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
-from prometheus_client import CollectorRegistry
 from tests.repositories import FLASK, MINILM, REQUESTS, Sdist
-from tests.running import Place
-
-from enrichd.clock import SystemClock
-from enrichd.embed.model import find
-from enrichd.embed.service import Embedding, EmbeddingResult
-from enrichd.metrics import EmbeddingMetrics
-from enrichd_tracker.store.sqlite import SqliteStore
+from tests.running import Daemon, Place, running, write_tree
 
 
 @dataclass(frozen=True)
@@ -27,42 +20,24 @@ class Embedded:
 
     root: Path
     place: Place
-    model: Path
-    first: EmbeddingResult
+    first: Any
+    """The job that made them."""
 
-    def embed(self) -> EmbeddingResult:
-        return asyncio.run(_embed(self.place, self.model))
+    def index(self) -> int:
+        """Index it again; returns how many texts the model was given."""
+        before = self._embedded()
+        assert self.place.run("index", self.root, "--no-enrich").code in {0, 1}
+        return self._embedded() - before
 
-    def index(self) -> None:
-        self.place.configure()
-        self.place.run("index", self.root, "--no-enrich")
-        self.place.configure(more=f'[embeddings]\nmodel = "{self.model}"')
+    def _embedded(self) -> int:
+        with closing(sqlite3.connect(self.place.database)) as connection:
+            found = connection.execute("SELECT sum(embedded) FROM embedding_run").fetchone()
+        return int(found[0])
 
     def search(self, words: str, limit: int = 5) -> list[str]:
         answer = self.place.ask("search", words, "--limit", str(limit))
         assert (answer["missing"], answer["notes"]) == (0, [])
         return [hit["symbol"]["qualified_name"] for hit in answer["hits"]]
-
-
-async def _embed(place: Place, model: Path) -> EmbeddingResult:
-    clock = SystemClock()
-    store = await SqliteStore.open(place.database, clock)
-    embedding = Embedding(
-        store=store,
-        clock=clock,
-        metrics=EmbeddingMetrics(CollectorRegistry()),
-        found=find(str(model)),
-    )
-
-    async def report(done: int, total: int, file: str) -> None:
-        assert 0 <= done <= total
-
-    try:
-        (workspace,) = await store.read(lambda reader: reader.workspaces())
-        return await embedding.run(workspace, report)
-    finally:
-        await embedding.close()
-        await store.close()
 
 
 @pytest.fixture(scope="module")
@@ -74,12 +49,10 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _embedded(sdist: Sdist, model: Path, factory: pytest.TempPathFactory) -> Embedded:
     folder = factory.mktemp(f"{sdist.name}-embedded")
     place = Place(folder)
-    place.configure()
-    root = sdist.unpack(folder)
-    place.run("index", root, "--no-enrich")
-    first = asyncio.run(_embed(place, model))
     place.configure(more=f'[embeddings]\nmodel = "{model}"')
-    return Embedded(root, place, model, first)
+    root = sdist.unpack(folder)
+    said = place.run("index", root, "--no-enrich", "--json", timeout_s=300.0)
+    return Embedded(root, place, said.json["job"])
 
 
 @pytest.fixture(scope="module")
@@ -93,9 +66,10 @@ def requests(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Embedded:
 
 
 def test_every_symbol_with_a_body_is_embedded(flask: Embedded) -> None:
-    first = flask.first
-    assert (first.failed, first.left, first.problem) == (0, [], "")
-    assert first.stored == first.total > 1_600
+    assert (flask.first["status"], flask.first["warnings"]) == ("completed", 0)
+    stages = {each["stage"]: each for each in flask.first["stages"]}
+    assert list(stages)[-1] == "embedding"
+    assert stages["embedding"]["processed"] == stages["embedding"]["total"] > 1_600
 
 
 OF_FLASK = [
@@ -141,9 +115,7 @@ def test_a_session_cookie_is_opened_by_the_first_that_is_named(flask: Embedded) 
 
 
 def test_the_second_run_embeds_nothing(flask: Embedded) -> None:
-    flask.index()
-    again = flask.embed()
-    assert (again.total, again.embedded, again.stored) == (0, 0, 0)
+    assert flask.index() == 0
 
 
 def test_one_function_that_is_edited_is_embedded_alone(requests: Embedded) -> None:
@@ -152,9 +124,7 @@ def test_one_function_that_is_edited_is_embedded_alone(requests: Embedded) -> No
     old = '"""Returns the Requests tuple auth for a given url from netrc."""'
     assert text.count(old) == 1
     file.write_text(text.replace(old, '"""Find out who waters the zebras of a url."""'))
-    requests.index()
-    again = requests.embed()
-    assert (again.total, again.embedded, again.stored) == (1, 1, 1)
+    assert requests.index() == 1
     assert requests.search("zebras get water")[0] == "get_netrc_auth"
 
 
@@ -164,3 +134,32 @@ def test_equal_code_has_equal_vectors(flask: Embedded) -> None:
             "SELECT max(n) FROM (SELECT count(DISTINCT vector) AS n FROM embedding GROUP BY text)"
         ).fetchone()
     assert most == 1
+
+
+def test_a_daemon_embeds_what_is_edited_and_tells_of_it(place: Place, model: Path) -> None:
+    tree = write_tree(place.folder / "tree", {"zoo.py": 'def feed():\n    """Feed them."""\n'})
+    place.configure(tree, more=f'[embeddings]\nmodel = "{model}"')
+    with running(place) as daemon:
+        daemon.wait_until_settled()
+        daemon.wait_until("it is embedded", lambda: embedding(daemon)["missing"] == 0)
+        (tree / "zoo.py").write_text('def feed():\n    """Water the zebras."""\n')
+        wish = {"workspace": "tree"}
+        code, job = daemon.send("POST", "/api/v1/index", wish)
+        assert code == 202
+        path = f"/api/v1/index/status/{job['job_id']}"
+        daemon.wait_until("it ends", lambda: daemon.send("GET", path)[1]["completed_at"])
+        daemon.wait_until("it is embedded", lambda: embedding(daemon)["missing"] == 0)
+        found = embedding(daemon)
+        assert (found["symbols"], found["embedded"]) == (2, 2)
+        assert found["model"]
+        code, answer = daemon.send("GET", "/api/v1/search?q=who+gives+water+to+animals")
+        assert code == 200
+        assert answer["hits"][0]["symbol"]["name"] == "feed"
+        stages = {each["stage"] for each in place.ask("jobs")["jobs"][-1]["stages"]}
+        assert "embedding" in stages
+
+
+def embedding(daemon: Daemon) -> Any:
+    code, found = daemon.send("GET", "/api/v1/index/metrics/embedding")
+    assert code == 200, found
+    return found
