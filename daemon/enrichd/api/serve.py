@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import gc
 import os
 import signal
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -23,6 +25,7 @@ from enrichd_tracker.errors import StoreUnavailable
 if TYPE_CHECKING:
     from enrichd.app import App
 
+_M_ARENA_MAX = -8
 _PING_TIMEOUT_S = 5.0
 _STATUS_EVERY_S = 10.0
 _TRY_AGAIN_S = 1.0
@@ -36,11 +39,23 @@ def run_daemon(config: Config, reread: Callable[[], Config]) -> int:
 
     Returns the exit code; errors of the start are raised.
     """
+    _share_one_heap()
     clock = SystemClock()
     logs.configure(config.daemon.log_level, config.daemon.log_format, clock.monotonic)
     watchdog_s = watchdog_interval_s(os.environ)
     notifier = Notifier.take(os.environ, clock)
     return asyncio.run(_Foreground(clock, notifier, watchdog_s, reread).run(config))
+
+
+def _share_one_heap() -> None:
+    """Of the C library's allocator, by all threads; mallopt(3).
+
+    Otherwise each thread gets one, and each keeps what the largest piece of work took that ever
+    came its way: memory would rise for hours.
+    """
+    if sys.platform == "linux":
+        with suppress(AttributeError):  # not every C library has it
+            ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
 
 
 class _Foreground:
