@@ -208,7 +208,8 @@ class Jobs:
 
     async def _never_begins(self, job_id: str, status: JobStatus, why: str) -> None:
         self._metrics.jobs.labels(status).inc()
-        await self._store.end_job(job_id, JobResult(status, why))
+        with suppress(StoreUnavailable):  # it is written with what is written next
+            await self._store.end_job(job_id, JobResult(status, why))
 
     async def _begin(self, workspace: Workspace, record: JobRecord, request: JobRequest) -> Scope:
         await record.begin(request.kind)

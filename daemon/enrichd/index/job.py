@@ -190,26 +190,27 @@ class JobRecord:
         return end
 
     async def _insist(self, end: JobResult) -> None:
-        """A job does not stay open because the disk is full just now: its end is written later."""
-        for _ in range(_END_ATTEMPTS - 1):
+        """A job does not stay open because the disk is full just now.
+
+        What can't be written after some attempts is written with whatever is written next.
+        """
+        notes, self._notes = self._notes, []
+        for _ in range(_END_ATTEMPTS):
             try:
-                return await self._write_end(end)
+                return await self._store.end_job(self.job_id, end, notes=notes)
             except StoreUnavailable:
                 await self._clock.sleep(_END_AGAIN_S)
-        return await self._write_end(end)
-
-    async def _write_end(self, end: JobResult) -> None:
-        notes, self._notes = self._notes, []
-        await self._store.end_job(self.job_id, end, notes=notes)
+        return None
 
     async def _report(self, ago_s: float = 0.0) -> None:
         self._reported_at = self._clock.monotonic()
         if not self.has_begun or self._stage is None:
             return
-        notes, self._notes = self._notes, []
+        notes = list(self._notes)
         await self._store.report_stage(
             self.job_id, self._stage, *self._counts, notes=notes, ago_s=ago_s
         )
+        del self._notes[: len(notes)]
 
     def _time_stage(self, now: float) -> None:
         if self._stage is not None:

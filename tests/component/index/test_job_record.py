@@ -47,6 +47,16 @@ class House:
 
         await self.store._writer.run(limit)
 
+    async def fill(self) -> None:
+        """Write until no more can be written."""
+        number = 0
+        while True:
+            number += 1
+            try:
+                await self.store.add_workspace(f"w{number}" * 20, f"/w{number}" * 200)
+            except StoreUnavailable:
+                return
+
     async def job(self) -> Job:
         (job,) = await self.store.read(lambda reader: reader.runs.jobs())
         return job
@@ -246,3 +256,20 @@ async def test_a_database_that_is_full_fails_the_job_as_soon_as_that_can_be_writ
     assert "full" in (job.error_message or "")
     files = await house.store.read(lambda reader: reader.files(house.workspace.id))
     assert job.files_indexed == len(files) < job.files_total == 40
+
+
+async def test_an_end_that_can_not_be_written_harms_nobody_and_comes_later(house: House) -> None:
+    record = house.record()
+    await record.begin("full")
+    record.note(Level.WARNING, "something odd")
+    await house.limit_pages(more=0)
+    await house.fill()
+    ending = asyncio.ensure_future(end_badly(record, ValueError("odd")))
+    while not ending.done():
+        await asyncio.sleep(0.01)
+        house.clock.advance(0.5)
+    assert ending.exception() is None
+    await house.limit_pages(more=1_000)
+    await house.store.add_workspace("another", "/another")
+    assert (await house.job()).status is JobStatus.FAILED
+    assert "something odd" in await house.log()
