@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import aclosing
 from pathlib import Path
 
@@ -48,11 +49,13 @@ def index(
     pid: int,
     what: Path | str,
     *,
+    more: Mapping[str, object],
     enrich: bool,
     timeout_s: float | None,
 ) -> IndexReport:
     """Have the daemon index a folder or a URL; returns when that is done, or the time is up.
 
+    ``more``: what else is wished for, as ``/api/v1/index`` takes it; without what is None.
     Raises AlreadyLocked where who has the database is no daemon, or can't be asked.
     """
     client = DaemonClient(invocation.config.daemon.socket, pid)
@@ -61,9 +64,10 @@ def index(
     body = _first_answer(client, pid)
     if isinstance(what, Path):
         _let_know(client, body, what)
-        wish = {"path": str(what)}
+        wish: dict[str, object] = {"path": str(what)}
     else:
         wish = {"url": what}
+    wish |= {key: value for key, value in more.items() if value is not None}
     started = client.post("/api/v1/index", wish | {"enrich": enrich})
     job_id, workspace = str(started["job_id"]), str(started["workspace"])
     before = _requests(invocation, workspace)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,6 +55,13 @@ def run(invocation: Invocation) -> int:
     is_flag=True,
     help="Take up what changed since the last run; make no first index. A daemon may be running.",
 )
+@click.option("--branch", metavar="B", help="Of a URL: this branch; else the default one.")
+@click.option(
+    "--depth",
+    metavar="N",
+    type=click.IntRange(1, 1_000_000),
+    help="Of a URL: only the last N commits.",
+)
 @json_option
 @database_options
 @click.pass_obj
@@ -65,6 +71,8 @@ def index(
     no_enrich: bool,
     timeout: float | None,
     changed_only: bool,
+    branch: str | None,
+    depth: int | None,
 ) -> int:
     """Index a folder, or a Git URL, until it is settled.
 
@@ -80,13 +88,15 @@ def index(
       enrichd index ~/src/flask --db flask.db --timeout 60
       enrichd index . --no-enrich --json
       enrichd index . --changed-only
-      enrichd index https://github.com/pallets/flask
+      enrichd index https://github.com/pallets/flask --depth 1
     """
     from enrichd.cli.workspaces import existing_folder  # noqa: PLC0415
 
     what = path if _is_url(path) else existing_folder(Path(path))
     if isinstance(what, str) and changed_only:
         raise UsageError("--changed-only is for folders", hint="leave it out")
+    if isinstance(what, Path) and (branch or depth):
+        raise UsageError("--branch and --depth are for URLs", hint="leave them out")
     if isinstance(what, Path) and changed_only:
         from enrichd.cli.changed import waited_for_daemon  # noqa: PLC0415
 
@@ -98,7 +108,12 @@ def index(
         from enrichd.cli import index_by_daemon  # noqa: PLC0415
 
         report = index_by_daemon.index(
-            invocation, pid, what, enrich=not no_enrich, timeout_s=timeout
+            invocation,
+            pid,
+            what,
+            more={"branch": branch, "depth": depth},
+            enrich=not no_enrich,
+            timeout_s=timeout,
         )
     elif isinstance(what, Path):
         found = _index_here(invocation, what, enrich=not no_enrich, timeout_s=timeout)
@@ -119,10 +134,10 @@ def index(
 
 
 def _is_url(text: str) -> bool:
-    """Whether it is one that git takes, and no folder that is there."""
-    return re.match(r"[A-Za-z][A-Za-z0-9+.-]*://|[^/@:]+@[^/:]+:", text) is not None and not (
-        Path(text).exists()
-    )
+    """Whether it is meant as one, and is no folder that is there."""
+    from enrichd.sources.url import is_url  # noqa: PLC0415
+
+    return is_url(text) and not Path(text).exists()
 
 
 def _index_here(
