@@ -12,10 +12,9 @@ import structlog
 from enrichd.clock import Clock, within
 from enrichd.errors import AnswerIsNo
 from enrichd.index.job import JobRecord, RunResult, end_badly
-from enrichd.index.languages import suffixes
 from enrichd.index.run import IndexOptions
 from enrichd.index.scope import Scope
-from enrichd.index.walk import walk
+from enrichd.index.survey import walk_through
 from enrichd.news import News
 from enrichd.query.answers import Unindexed
 from enrichd.query.status import Freshness
@@ -312,10 +311,7 @@ class Indexing:
 
     async def count(self, workspace: Workspace, scope: Scope) -> int:
         """How many files of the workspace are in the scope."""
-        options = self._options(workspace)
-        walked = await asyncio.to_thread(
-            walk, Path(workspace.root), exclude=options.exclude, languages=suffixes()
-        )
+        walked = await walk_through(workspace, self._options(workspace).exclude)
         return sum(scope.covers(file.path, file.language) for file in walked.files)
 
     def cancel(self, job_id: str, why: str) -> bool:

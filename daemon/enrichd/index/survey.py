@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
@@ -18,7 +19,7 @@ from enrichd.index.languages import languages, other_suffixes, suffixes
 from enrichd.index.naming import package_folders
 from enrichd.index.parse import NOT_READ
 from enrichd.index.scope import Scope
-from enrichd.index.walk import FoundFile, look_at, walk
+from enrichd.index.walk import FoundFile, Walk, look_at, walk
 from enrichd_tracker.errors import StoreUnavailable
 from enrichd_tracker.model import Failure, KnownFile, ParseStatus, Workspace
 from enrichd_tracker.store.port import Reader, Store
@@ -55,6 +56,22 @@ class Survey:
     """Only of a look at everything."""
 
 
+async def walk_through(workspace: Workspace, exclude: Sequence[str]) -> Walk:
+    """What the workspace holds. The walk ends soon after nobody waits for it any more."""
+    gone = threading.Event()
+    try:
+        return await asyncio.to_thread(
+            walk,
+            Path(workspace.root),
+            exclude=exclude,
+            languages=suffixes(),
+            others=other_suffixes(),
+            abandoned=gone.is_set,
+        )
+    finally:
+        gone.set()
+
+
 async def survey(
     store: Store,
     workspace: Workspace,
@@ -67,10 +84,7 @@ async def survey(
 
     Of a partial ``scope`` it says nothing about files outside it.
     """
-    root = Path(workspace.root)
-    walked = await asyncio.to_thread(
-        walk, root, exclude=exclude, languages=suffixes(), others=other_suffixes()
-    )
+    walked = await walk_through(workspace, exclude)
     await _note_unsupported(store, workspace.id, walked.unsupported)
     known = await store.read(lambda reader: reader.files(workspace.id))
     todo = await asyncio.to_thread(plan, walked.files, known, max_file_bytes=max_file_bytes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -60,21 +60,31 @@ class Walk:
     """Whether git gave the list; otherwise the ignore rules did."""
 
 
+class Abandoned(Exception):
+    """Nobody waits for the walk any more."""
+
+
+def _never() -> bool:
+    return False
+
+
 def walk(
     root: Path,
     *,
     exclude: Sequence[str] = (),
     languages: Mapping[str, str],
     others: Mapping[str, str] = MappingProxyType({}),
+    abandoned: Callable[[], bool] = _never,
 ) -> Walk:
     """Find the files below a folder that have a language; ``languages`` is by suffix.
 
     ``others``, by suffix too, are languages whose files are only counted.
     ``exclude`` holds patterns of the kind that ``.gitignore`` has. The walk never leaves the
     root and opens nothing but ignore files. Raises StorageError where there is nothing,
-    UsageError where it is no folder, PermissionRefused, and ConfigError for a bad pattern.
+    UsageError where it is no folder, PermissionRefused, and ConfigError for a bad pattern; and
+    Abandoned soon after nobody waits for it any more.
     """
-    return _Walker(_checked(root), patterns(exclude), languages, others).run()
+    return _Walker(_checked(root), patterns(exclude), languages, others, abandoned).run()
 
 
 def look_at(
@@ -85,7 +95,7 @@ def look_at(
     languages: Mapping[str, str],
 ) -> Walk:
     """The same for these paths alone, of which it is known that no ignore file leaves them out."""
-    return _Walker(_checked(root), patterns(exclude), languages, {}).look_at(paths)
+    return _Walker(_checked(root), patterns(exclude), languages, {}, _never).look_at(paths)
 
 
 class _Walker:
@@ -95,11 +105,13 @@ class _Walker:
         excluded: GitIgnoreSpec,
         languages: Mapping[str, str],
         others: Mapping[str, str],
+        abandoned: Callable[[], bool],
     ) -> None:
         self._root = root
         self._excluded = excluded
         self._languages = languages
         self._others = others
+        self._abandoned = abandoned
         self._walk = Walk(root)
         self._environments: dict[str, bool] = {"": False}
 
@@ -220,6 +232,8 @@ class _Walker:
         self._walk.problems.append((shown, Failure(ErrorType.IO, Stage.ANALYZING, message)))
 
     def _is_wanted(self, name: str) -> bool:
+        if self._abandoned():  # every name comes by here
+            raise Abandoned
         return splitext(name)[1] in self._languages
 
     def _is_counted(self, name: str) -> bool:

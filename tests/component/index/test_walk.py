@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import subprocess
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,7 +14,9 @@ import pytest
 
 from enrichd.errors import ConfigError, PermissionRefused, StorageError, UsageError
 from enrichd.index.file_stat import stat_of
-from enrichd.index.walk import Skip, Walk, walk
+from enrichd.index.survey import walk_through
+from enrichd.index.walk import Abandoned, Skip, Walk, walk
+from enrichd_tracker.model import Workspace
 
 SUFFIXES = {".py": "python"}
 
@@ -272,3 +276,17 @@ def test_an_unreadable_root_is_a_refusal_and_an_unreadable_folder_a_problem(
             walked(tmp_path / "closed")
     finally:
         (tmp_path / "closed").chmod(0o700)
+
+
+async def test_a_walk_ends_soon_after_nobody_waits_for_it(tmp_path: Path) -> None:
+    write(tmp_path, *(f"d{number}/m{each}.py" for number in range(40) for each in range(50)))
+    walking = asyncio.ensure_future(walk_through(Workspace(1, "tree", str(tmp_path)), ()))
+    await asyncio.sleep(0.001)
+    walking.cancel()
+    await asyncio.gather(walking, return_exceptions=True)
+    began = time.monotonic()
+    await asyncio.get_running_loop().shutdown_default_executor()
+    assert walking.cancelled()
+    assert time.monotonic() - began < 1.0
+    with pytest.raises(Abandoned):
+        walk(tmp_path, languages=SUFFIXES, abandoned=lambda: True)
