@@ -20,6 +20,8 @@ ERRORS = "/api/v1/indexing/batch/errors/shop"
 async def broken(daemon: FakeDaemon) -> FakeDaemon:
     """A daemon whose workspace has 30 errors of two types, and a job that failed."""
     (workspace,) = await daemon.store.read(lambda reader: reader.workspaces())
+    given_up = await daemon.store.read(lambda reader: reader.failures(skipped=True))
+    await daemon.store.retry([each.symbol_id for each in given_up])  # which is an error, too
     problems = [
         (f"{kind.value}/m{n}.py", Failure(kind, Stage.PARSING, "x" * 900, "t" * 20_000))
         for kind, number in ((ErrorType.IO, 10), (ErrorType.CHUNKING, 20))
