@@ -22,8 +22,8 @@ SMALL = {
     "lib/broken.py": "def (:\n",
 }
 MANY = {
-    f"p{number // 50}/m{number}.py": f"def f{number}():\n" + "    x = [1, 2, 3 + len([4])]\n" * 400
-    for number in range(500)
+    f"p{number // 50}/m{number}.py": f"def f{number}():\n" + "    x = [1, 2, 3 + len([4])]\n" * 300
+    for number in range(300)
 }
 
 
