@@ -14,7 +14,7 @@ from tests.edits.session import edited
 from tests.edits.tree import Tree
 from tests.running import CACHE
 
-EDITS = int(os.environ.get("ENRICHD_EDITS_IN_SUITE", "6"))
+EDITS = int(os.environ.get("ENRICHD_EDITS_IN_SUITE", "3"))
 """How many edits a repository gets here."""
 
 
