@@ -54,7 +54,8 @@ else
 endif
 
 test: $(DEV) $(API)/.made
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q tests/unit tests/component
+	$(BIN)/python -m pytest -q tests/acceptance
 
 acceptance: $(DEV) $(API)/.made
 	$(BIN)/python -m pytest tests/acceptance
