@@ -7,6 +7,7 @@ tried here.
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -15,6 +16,9 @@ from tests.figures import ROWS, Reached, Tried
 from tests.running import Place, end_all
 
 _TRIED = pytest.StashKey[dict[str, Tried]]()
+
+# Who runs this in the background may have it ignored, and what is started here would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_configure(config: pytest.Config) -> None:
