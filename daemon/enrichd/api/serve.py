@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
-import gc
 import os
 import signal
-import sys
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import structlog
 
-from enrichd import logs
+from enrichd import heap, logs
 from enrichd.clock import Clock, SystemClock, within
 from enrichd.config import Config
 from enrichd.errors import EnrichdError, ExitCode
@@ -25,9 +22,9 @@ from enrichd_tracker.errors import StoreUnavailable
 if TYPE_CHECKING:
     from enrichd.app import App
 
-_M_ARENA_MAX = -8
 _PING_TIMEOUT_S = 5.0
 _STATUS_EVERY_S = 10.0
+_GIVE_BACK_EVERY_S = 60.0
 _TRY_AGAIN_S = 1.0
 _SOON_S = 60.0
 
@@ -39,23 +36,12 @@ def run_daemon(config: Config, reread: Callable[[], Config]) -> int:
 
     Returns the exit code; errors of the start are raised.
     """
-    _share_one_heap()
+    heap.share()
     clock = SystemClock()
     logs.configure(config.daemon.log_level, config.daemon.log_format, clock.monotonic)
     watchdog_s = watchdog_interval_s(os.environ)
     notifier = Notifier.take(os.environ, clock)
     return asyncio.run(_Foreground(clock, notifier, watchdog_s, reread).run(config))
-
-
-def _share_one_heap() -> None:
-    """Of the C library's allocator, by all threads; mallopt(3).
-
-    Otherwise each thread gets one, and each keeps what the largest piece of work took that ever
-    came its way: memory would rise for hours.
-    """
-    if sys.platform == "linux":
-        with suppress(AttributeError):  # not every C library has it
-            ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
 
 
 class _Foreground:
@@ -84,7 +70,7 @@ class _Foreground:
         app = await self._opened(config)
         if app is None:
             return ExitCode.OK
-        gc.freeze()  # what is loaded by now stays: no collection need look at it again
+        heap.keep()
         try:
             address = config.daemon.address
             doors = ApiServer(
@@ -125,6 +111,7 @@ class _Foreground:
     async def _serve(self, app: App) -> int:
         app.services.start("reloading", self._reload_when_told(app))
         app.services.start("systemd status", self._tell_status(app))
+        app.services.start("giving memory back", self._give_memory_back(app))
         if self._watchdog_s is not None:
             app.services.start("watchdog", self._keep_watchdog(app, self._watchdog_s))
         _log.info("serving", action="serving", database=str(app.config.daemon.database))
@@ -176,6 +163,16 @@ class _Foreground:
                 seen = now
                 self._notifier.status(await app.summary())
             await self._clock.sleep(_STATUS_EVERY_S)
+
+    async def _give_memory_back(self, app: App) -> None:
+        """After work, and not while there is none: an idle daemon does nothing."""
+        seen: object = None
+        while True:
+            await self._clock.sleep(_GIVE_BACK_EVERY_S)
+            if (now := app.generation) != seen:
+                seen = now
+                await app.store.shrink()
+                heap.give_back()
 
     async def _keep_watchdog(self, app: App, interval_s: float) -> None:
         """WATCHDOG=1 only while the loop turns, the monitor ticks and the writer answers."""

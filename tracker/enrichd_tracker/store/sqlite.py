@@ -177,6 +177,11 @@ class SqliteStore:
         """Return once the writer's thread has answered."""
         await self._writer.run(lambda connection: connection.execute("SELECT 1").fetchone())
 
+    async def shrink(self) -> None:
+        """Let go of the pages that the connections keep at hand; they fill up again with work."""
+        for thread in (self._writer, self._reader):
+            await thread.run(lambda connection: connection.execute("PRAGMA shrink_memory"))
+
     async def add_workspace(self, name: str, root: str) -> Workspace:
         return await self._write(workspaces.add_workspace, name, root, self._clock.time())
 

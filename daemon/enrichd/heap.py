@@ -1,0 +1,42 @@
+"""The memory of a process that works for months: what it has let go of, the system gets back."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import sys
+
+_M_ARENA_MAX = -8
+
+
+def _libc() -> ctypes.CDLL | None:
+    """The C library, where its allocator can be told something: glibc (malloc_trim(3))."""
+    if sys.platform != "linux":
+        return None
+    libc = ctypes.CDLL(None)
+    return libc if hasattr(libc, "malloc_trim") else None
+
+
+_LIBC = _libc()
+
+
+def share() -> None:
+    """One heap of the allocator for all threads; before the first thread, see mallopt(3).
+
+    Otherwise each thread gets one, and each keeps what the largest piece of work took that ever
+    came its way: memory would rise for hours.
+    """
+    if _LIBC is not None:
+        _LIBC.mallopt(_M_ARENA_MAX, 1)
+
+
+def keep() -> None:
+    """What is there by now stays: no collection need look at it again."""
+    gc.freeze()
+
+
+def give_back() -> None:
+    """Collect what is in cycles, then return pages that hold nothing."""
+    gc.collect()
+    if _LIBC is not None:
+        _LIBC.malloc_trim(0)

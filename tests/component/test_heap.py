@@ -1,0 +1,70 @@
+"""A daemon holds what it needs, not the most that it ever needed."""
+
+from __future__ import annotations
+
+import gc
+import sys
+import weakref
+from pathlib import Path
+
+import pytest
+from tests.component.store.driving import Driver
+from tests.component.store.worlds import Def, Use
+
+from enrichd import heap
+from enrichd.clock import FakeClock
+from enrichd_tracker.store.sqlite import SqliteStore
+
+glibc = pytest.mark.skipif(
+    sys.platform != "linux", reason="what a process holds is read from /proc here"
+)
+
+
+def held_mib() -> float:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("RssAnon:"):
+            return int(line.split()[1]) / 1024
+    raise AssertionError("no RssAnon")
+
+
+@glibc
+def test_memory_between_pieces_that_are_still_in_use_is_given_back() -> None:
+    pieces = [bytearray(4_000) for _ in range(20_000)]
+    before = held_mib()
+    pieces = pieces[::100]  # the rest lies between them, so the heap can't just end earlier
+    heap.give_back()
+    assert before - held_mib() > 40
+    assert len(pieces) == 200
+
+
+def test_what_is_in_a_cycle_is_given_back_too() -> None:
+    class Knot:
+        def __init__(self) -> None:
+            self.me = self
+
+    gc.disable()
+    try:
+        knot = weakref.ref(Knot())
+        assert knot() is not None
+        heap.give_back()
+        assert knot() is None
+    finally:
+        gc.enable()
+
+
+@glibc
+async def test_a_store_lets_go_of_its_pages_and_goes_on(tmp_path: Path) -> None:
+    store = await SqliteStore.open(tmp_path / "graph.db", FakeClock())
+    try:
+        driver = Driver(store, await store.add_workspace("tree", "/tree"))
+        world = {f"m{n}": tuple(Def(f"f{k}", (Use("g"),)) for k in range(40)) for n in range(600)}
+        await driver.index(world)
+        before = held_mib()
+        await store.shrink()
+        heap.give_back()
+        assert before - held_mib() > 8
+        assert len(await driver.ids()) == 600 * 41
+        await driver.change(m0=(Def("changed"),))
+        assert "m0.py/changed()." in await driver.ids()
+    finally:
+        await store.close()
