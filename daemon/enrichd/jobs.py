@@ -33,8 +33,8 @@ from enrichd.waiting import Waiting
 from enrichd_tracker.errors import EnrichdError, StoreDamaged, StoreUnavailable
 from enrichd_tracker.jobs import JobKind, JobRequest, JobResult, Level
 from enrichd_tracker.model import JobStatus, Stage, Workspace
-from enrichd_tracker.store.port import Reader, Store
-from enrichd_tracker.store.port_runs import ErrorQuery, QueuedJob
+from enrichd_tracker.store.port import Store
+from enrichd_tracker.store.port_runs import QueuedJob
 
 BY_A_PERSON = "cancelled by a person"
 _AT_ONCE = 2
@@ -217,7 +217,8 @@ class Jobs:
             await self._fetch(Path(workspace.root), record, request)
         if request.kind is not JobKind.RETRY:
             return Scope.of(request)
-        return Scope.of(request, await self._store.read(partial(_failed, workspace.id)))
+        failed = await self._store.read(lambda reader: reader.runs.error_paths(workspace.id))
+        return Scope.of(request, frozenset(failed))
 
     async def _fetch(self, folder: Path, record: JobRecord, request: JobRequest) -> None:
         url = GitUrl.parse(request.url)
@@ -280,8 +281,3 @@ def _note(record: JobRecord, url: GitUrl, fetched: Fetched) -> None:
     record.note(Level.INFO, f"{url.text}: {how}, at commit {fetched.commit}")
     for warning in fetched.warnings:
         record.note(Level.WARNING, warning)
-
-
-def _failed(workspace_id: int, reader: Reader) -> frozenset[str]:
-    wanted = ErrorQuery(workspace_id=workspace_id, status="open")
-    return frozenset(each.path for each in reader.runs.errors(wanted, -1))

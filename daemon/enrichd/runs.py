@@ -109,8 +109,6 @@ class Runs:
         Raises what the run raises, when its job has ended.
         """
         workspace, result = kept.workspace, record.result
-        if mine := kept.record is None:
-            kept.take(record)
         run = IndexRun(
             self._store,
             workspace,
@@ -119,23 +117,21 @@ class Runs:
             record=record,
             before_change=lambda: self._enrichment.pause(workspace.id),
         )
-        try:
-            await run.run(paths, kept.tree, scope)
-            if record.has_begun:
-                await record.validate()
-                if not (more_to_come and result.status is JobStatus.COMPLETED):
-                    await record.end()
-        except asyncio.CancelledError as error:
-            await end_badly(record, error)
-            self._enrichment.resume(workspace.id, result.forgotten, changed=True)
-            raise
-        except BaseException as error:
-            await end_badly(record, error)
-            await self._after(workspace, result, kept.tree)
-            raise
-        finally:
-            if mine:
-                kept.take(None)
+        with kept.turn(record):
+            try:
+                await run.run(paths, kept.tree, scope)
+                if record.has_begun:
+                    await record.validate()
+                    if not (more_to_come and result.status is JobStatus.COMPLETED):
+                        await record.end()
+            except asyncio.CancelledError as error:
+                await end_badly(record, error)
+                self._enrichment.resume(workspace.id, result.forgotten, changed=True)
+                raise
+            except BaseException as error:
+                await end_badly(record, error)
+                await self._after(workspace, result, kept.tree)
+                raise
         await self._after(workspace, result, kept.tree)
         kept.seen = kept.seen or scope is None or not scope.is_partial
         kept.tree = result.tree or kept.tree

@@ -348,11 +348,7 @@ def test_a_hostile_url_is_refused_and_nothing_of_it_is_kept(place: Place, url: s
         code, found = daemon.send("POST", "/api/v1/index", {"url": url})
         assert code == 422, found
         assert daemon.status()["workspaces"] == []
-        assert "secret" not in json_of(found) + place.log.read_text()
-
-
-def json_of(document: object) -> str:
-    return repr(document)
+        assert "secret" not in repr(found) + place.log.read_text()
 
 
 def test_a_url_that_can_not_be_cloned_fails_the_job_with_its_reason(place: Place) -> None:

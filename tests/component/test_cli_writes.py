@@ -19,6 +19,7 @@ from tests.written_graph import MAIN, SETUP, WrittenGraph, settled_shop, shop
 from enrichd.cli.client import DaemonClient
 from enrichd.cli.main import root
 from enrichd.errors import DaemonUnreachable
+from enrichd.settings import SOURCES
 from enrichd_tracker.store.connection import Lock
 
 
@@ -150,9 +151,20 @@ def test_workspaces_are_added_listed_and_removed(tmp_path: Path) -> None:
         "schema_version": 1,
         "workspaces": [{"name": "my-code", "root": str(folder), "files": 0, "indexed_at": None}],
     }
-    assert run("workspaces", "remove", "my-code", "--db", database).exit_code == 0
+    removed = run("workspaces", "remove", "my-code", "--db", database)
+    assert removed.stderr == "my-code is forgotten; its files are where they were\n"
     assert run("workspaces", "list", "--db", database).stdout == ""
     assert folder.is_dir()
+
+
+def test_a_clone_is_deleted_with_its_workspace_and_that_is_said(tmp_path: Path) -> None:
+    database, clone = tmp_path / "new.db", tmp_path / SOURCES / "a-clone"
+    clone.mkdir(parents=True)
+    (clone / "m.py").write_text("x = 1\n")
+    assert run("workspaces", "add", clone, "--db", database).exit_code == 0
+    removed = run("workspaces", "remove", "a-clone", "--db", database)
+    assert removed.stderr == "a-clone is forgotten; its clone is deleted\n"
+    assert list(clone.parent.iterdir()) == []
 
 
 def test_a_name_that_is_taken_or_can_not_be_one_is_refused(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from contextvars import ContextVar
 from typing import Any, Self
 
 import pytest
-from tests.component.enrich.oracle import Oracle
+from tests.integration.enrich.oracle import Oracle
 from tests.servers.fake_process import SILENCE, FakeServer, Refusal
 
 from enrichd.errors import EnrichdError

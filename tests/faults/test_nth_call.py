@@ -25,8 +25,6 @@ from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
-from tests.component.enrich.house import SHOP, Calls, House, count_calls
-from tests.component.enrich.oracle import Oracle
 from tests.faults.failing_ports import (
     PORTS,
     REAL_PARSERS,
@@ -36,6 +34,8 @@ from tests.faults.failing_ports import (
     by_the_test,
 )
 from tests.figures import Reached
+from tests.integration.enrich.house import SHOP, Calls, House, count_calls
+from tests.integration.enrich.oracle import Oracle
 
 from enrichd.clock import FakeClock
 from enrichd.errors import EnrichdError

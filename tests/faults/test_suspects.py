@@ -19,10 +19,10 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from tests.component.enrich.house import SHOP, Calls, House, count_calls
-from tests.component.enrich.oracle import DEFINITION, Oracle
 from tests.faults.connection import SEED
 from tests.figures import Reached
+from tests.integration.enrich.house import SHOP, Calls, House, count_calls
+from tests.integration.enrich.oracle import DEFINITION, Oracle
 from tests.servers.fake_process import SILENCE, Request
 
 from enrichd.enrich.charging import Judgement

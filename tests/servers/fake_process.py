@@ -138,9 +138,12 @@ class FakeSpawn:
 
 
 async def settle() -> None:
-    """Let everything run that can run without the clock."""
-    for _ in range(50):
+    """Let everything run that can run without the clock, the machine and threads."""
+    ready = asyncio.get_running_loop()._ready  # type: ignore[attr-defined]
+    while True:
         await asyncio.sleep(0)
+        if not ready:  # nobody but this task has anything to do
+            return
 
 
 async def until(clock: FakeClock, condition: Callable[[], bool], max_jumps: int = 1000) -> None:

@@ -142,6 +142,10 @@ class JobStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
+ENDS = (JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED)
+"""Nothing happens to a job after these."""
+
+
 class Stage(StrEnum):
     """The steps of an indexing run, in their order."""
 

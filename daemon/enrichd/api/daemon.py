@@ -9,7 +9,7 @@ from enrichd.clock import Clock
 from enrichd.job_feed import JobFeed
 from enrichd.jobs import Asked
 from enrichd.metrics import Metrics
-from enrichd.query.answers import UnindexedOf
+from enrichd.query.answers import Circumstances, UnindexedOf
 from enrichd.query.search import Meaning
 from enrichd.query.servers import RestartedServer, ServerList
 from enrichd.query.status import Status
@@ -126,3 +126,8 @@ class Daemon(Protocol):
     async def embedding_model(self) -> EmbeddingModel | None:
         """The configured model; None where none is."""
         ...
+
+
+def circumstances(daemon: Daemon) -> Circumstances:
+    """What answers depend on beside the graph, as of now."""
+    return Circumstances(daemon.clock.time(), daemon.advice, daemon.unindexed())

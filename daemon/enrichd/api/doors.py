@@ -29,7 +29,7 @@ AT_WORK = 2
 """Questions about the graph at one door; the others wait, and not in the way of another door."""
 MOST_WAITING = 32
 """Of these others; who comes then is refused."""
-_HEAVY = ("/api/v1/symbols", "/api/v1/graph/")
+_HEAVY = ("/api/v1/symbols", "/api/v1/graph/", "/api/v1/search")
 _PIECE_BYTES = 64 * 1024
 
 _REASON = b'{"error":{"message":"too many connections","hint":null,"code":"unavailable"}}'

@@ -8,7 +8,7 @@ from typing import Annotated, Protocol, TypeVar
 
 from msgspec import Meta, Struct
 
-from enrichd.api.daemon import Daemon
+from enrichd.api.daemon import Daemon, circumstances
 from enrichd.api.parameters import GlobOrFolder, Limit, SymbolPattern, SymbolText, Text, about
 from enrichd.api.routing import AMBIGUOUS, NOT_FOUND, Route, get
 from enrichd.query.answers import Circumstances
@@ -101,7 +101,7 @@ class GraphRoutes:
         )
 
     async def _symbols(self, asked: SymbolQuery) -> SymbolList:
-        given = self._circumstances()
+        given = circumstances(self._daemon)
         return await self._daemon.store.read(
             lambda reader: symbols(
                 reader,
@@ -115,7 +115,7 @@ class GraphRoutes:
         )
 
     async def _unused(self, asked: UnusedQuery) -> UnusedList:
-        given = self._circumstances()
+        given = circumstances(self._daemon)
         return await self._daemon.store.read(
             lambda reader: unused(
                 reader,
@@ -128,16 +128,12 @@ class GraphRoutes:
             )
         )
 
-    def _circumstances(self) -> Circumstances:
-        daemon = self._daemon
-        return Circumstances(daemon.clock.time(), daemon.advice, daemon.unindexed())
-
     def _explain(self, reader: Reader, selected: Selected, given: Circumstances) -> ExplainAnswer:
         return explain(reader, selected, given, max_attempts=self._daemon.max_attempts)
 
     def _about(self, name: str, summary: str, question: Question[R], gives: type[R]) -> Route:
         async def ask(asked: AboutSymbol) -> R:
-            given = self._circumstances()
+            given = circumstances(self._daemon)
             waited_for: list[int] = []
 
             def read(reader: Reader) -> R:

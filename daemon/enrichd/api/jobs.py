@@ -7,7 +7,7 @@ from http import HTTPStatus
 from posixpath import normpath
 from typing import Annotated, ClassVar, Literal
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, structs
 
 from enrichd.api.daemon import Daemon
 from enrichd.api.parameters import AbsolutePath, Limit, Offset, Text, WorkspaceName, about
@@ -147,12 +147,10 @@ class LogPage(Struct, frozen=True, forbid_unknown_fields=True):
     offset: Offset = 0
 
 
-class BatchPage(Struct, frozen=True, forbid_unknown_fields=True):
+class BatchPage(JobsPage, frozen=True, forbid_unknown_fields=True):
     """Whose batches, and how many of them."""
 
     workspace: Text
-    limit: Limit = 20
-    offset: Offset = 0
 
 
 class JobRoutes:
@@ -247,14 +245,7 @@ class JobRoutes:
         request = asked.request(workspace.root)
         total = await self._daemon.jobs.count(workspace, request)
         found = await self._ask(workspace, request)
-        return BatchStarted(
-            found.schema_version,
-            found.job_id,
-            found.workspace,
-            found.joined,
-            found.waits_for,
-            total,
-        )
+        return BatchStarted(**structs.asdict(found), total_files=total)
 
     async def _ask(self, workspace: Workspace, request: JobRequest) -> JobStarted:
         found = await self._daemon.jobs.ask(workspace, request)
@@ -266,12 +257,19 @@ class JobRoutes:
         return await self._daemon.store.read(lambda reader: _named(reader, named))
 
     async def _jobs(self, asked: JobsPage) -> jobs.JobList:
+        return await self._page(asked, None)
+
+    async def _batches(self, asked: BatchPage) -> jobs.JobList:
+        return await self._page(asked, JobKind.BATCH)
+
+    async def _page(self, asked: JobsPage, kind: JobKind | None) -> jobs.JobList:
         now = self._daemon.clock.time()
         return await self._daemon.store.read(
             lambda reader: jobs.jobs(
                 reader,
                 now=now,
                 workspace=asked.workspace,
+                kind=kind,
                 limit=asked.limit,
                 offset=asked.offset,
             )
@@ -296,19 +294,6 @@ class JobRoutes:
         return await self._daemon.store.read(
             lambda reader: jobs.log(
                 reader, asked.job, level=asked.level, limit=asked.limit, offset=asked.offset
-            )
-        )
-
-    async def _batches(self, asked: BatchPage) -> jobs.JobList:
-        now = self._daemon.clock.time()
-        return await self._daemon.store.read(
-            lambda reader: jobs.jobs(
-                reader,
-                now=now,
-                workspace=asked.workspace,
-                kind=JobKind.BATCH,
-                limit=asked.limit,
-                offset=asked.offset,
             )
         )
 

@@ -274,7 +274,7 @@ class DaemonRoutes:
             ),
             delete(
                 "/api/v1/workspaces/{name}",
-                "Forget a workspace whole; its files stay as they are",
+                "Forget a workspace whole; its files stay, but the clone of a Git URL is deleted",
                 self._remove_workspace,
                 asks=OneWorkspace,
                 refuses=(NOT_FOUND,),

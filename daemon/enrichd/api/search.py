@@ -7,11 +7,10 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from enrichd.api.daemon import Daemon
+from enrichd.api.daemon import Daemon, circumstances
 from enrichd.api.parameters import Text, about
 from enrichd.api.routing import NOT_FOUND, Route, get
 from enrichd.errors import AnswerIsNo
-from enrichd.query.answers import Circumstances
 from enrichd.query.embeddings import EmbeddingMetricsView, embedding_metrics
 from enrichd.query.search import SearchAnswer, search
 from enrichd.query.select import MAX_TEXT_CHARS
@@ -74,7 +73,7 @@ class SearchRoutes:
 
     async def _search(self, asked: SearchQuery) -> SearchAnswer:
         daemon = self._daemon
-        given = Circumstances(daemon.clock.time(), daemon.advice, daemon.unindexed())
+        given = circumstances(daemon)
         meaning = await daemon.meaning_of(asked.q)
         with about("q"):
             return await daemon.store.read(

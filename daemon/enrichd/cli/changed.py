@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +19,6 @@ def waited_for_daemon(
 
     Raises AnswerIsNo where the folder was never indexed, and where a daemon does not know it.
     """
-
     pid = invocation.owner
     if pid is None:
         _must_be_indexed(invocation, folder)
@@ -34,19 +32,9 @@ def waited_for_daemon(
 
 
 def _wait(invocation: Invocation, pid: int, folder: Path, timeout_s: float | None) -> int:
-    from enrichd.cli.client import DaemonClient  # noqa: PLC0415
     from enrichd.cli.wait import DEFAULT_S, ask, show  # noqa: PLC0415
-    from enrichd.errors import AlreadyLocked, DaemonUnreachable  # noqa: PLC0415
 
-    try:
-        body = DaemonClient(invocation.config.daemon.socket, pid).get("/api/v1/workspaces")
-    except DaemonUnreachable as error:
-        raise AlreadyLocked(
-            f"process {pid} has the database and can't be asked: {error.message}",
-            hint="if it is an `enrichd index`, wait for its end",
-        ) from error
-    known = {each["root"]: each["name"] for each in json.loads(body)["workspaces"]}
-    name = known.get(str(folder))
+    name = invocation.client(pid).known_workspaces().get(str(folder))
     if name is None:
         raise AnswerIsNo(
             f"the daemon does not index {folder}",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 from enrichd.errors import (
+    AlreadyLocked,
     AnswerIsNo,
     DaemonUnreachable,
     EnrichdError,
@@ -76,6 +77,17 @@ class DaemonClient:
     def delete(self, path: str, name: str) -> None:
         """Delete the thing of this name."""
         self._request("DELETE", f"{path}/{quote(name, safe='')}", None)
+
+    def known_workspaces(self) -> dict[str, str]:
+        """Names by root; raises AlreadyLocked where who has the database can't be asked."""
+        try:
+            body = self.get("/api/v1/workspaces")
+        except DaemonUnreachable as error:
+            raise AlreadyLocked(
+                f"process {self._pid} has the database and can't be asked: {error.message}",
+                hint="if it is an `enrichd index`, wait for its end",
+            ) from error
+        return {each["root"]: each["name"] for each in json.loads(body)["workspaces"]}
 
     def _request(self, method: str, path: str, body: bytes | None) -> bytes:
         connection = _UnixConnection(self._path, self._pid, self._timeout_s)

@@ -12,6 +12,7 @@ import click
 
 from enrichd.cli.invocation import Invocation, reading_options
 from enrichd.cli.text import by_kind, print_json, table
+from enrichd.cli.writing import writing
 from enrichd_tracker.model import ErrorStatus, ErrorType
 
 if TYPE_CHECKING:
@@ -146,9 +147,7 @@ def _judge(invocation: Invocation, verdicts: dict[int, ErrorStatus]) -> None:
         ids = {each.name: each.id for each in reader.workspaces()}
     owner = invocation.owner
     if owner is not None:
-        from enrichd.cli.client import DaemonClient  # noqa: PLC0415
-
-        client = DaemonClient(invocation.config.daemon.socket, owner)
+        client = invocation.client(owner)
         for error_id, status in verdicts.items():
             workspace = quote(names[error_id].workspace, safe="")
             path = f"/api/v1/indexing/batch/errors/{workspace}/{error_id}"
@@ -166,15 +165,9 @@ def _judge(invocation: Invocation, verdicts: dict[int, ErrorStatus]) -> None:
 
 
 async def _judge_here(database: Path, changes: list[tuple[int, int, ErrorStatus]]) -> None:
-    from enrichd.clock import SystemClock  # noqa: PLC0415
-    from enrichd_tracker.store.sqlite import SqliteStore  # noqa: PLC0415
-
-    store = await SqliteStore.open(database, SystemClock())
-    try:
+    async with writing(database) as store:
         for workspace_id, error_id, status in changes:
             await store.set_error_status(workspace_id, error_id, status)
-    finally:
-        await store.close()
 
 
 def _show_summary(found: ErrorSummary, invocation: Invocation) -> None:

@@ -11,6 +11,7 @@ import click
 
 from enrichd.cli.invocation import Invocation, database_options, reading_options, workspace_option
 from enrichd.cli.text import print_json, table
+from enrichd.cli.writing import writing
 
 if TYPE_CHECKING:
     from enrichd.query.failures import FailureView
@@ -100,9 +101,7 @@ def retry(invocation: Invocation, symbol: str | None, everything: bool) -> None:
     if not chosen:
         invocation.tell("nothing has failed")
     elif pid is not None:
-        from enrichd.cli.client import DaemonClient  # noqa: PLC0415
-
-        client = DaemonClient(invocation.config.daemon.socket, pid)
+        client = invocation.client(pid)
         if everything:
             only = {"workspace": invocation.workspace} if invocation.workspace else {}
             client.post("/api/v1/enrichment/retry", {"all": True} | only)
@@ -135,14 +134,8 @@ def _chosen(invocation: Invocation, text: str | None) -> list[tuple[str, int, st
 
 
 async def _retry_here(database: Path, symbol_ids: list[int]) -> None:
-    from enrichd.clock import SystemClock  # noqa: PLC0415
-    from enrichd_tracker.store.sqlite import SqliteStore  # noqa: PLC0415
-
-    store = await SqliteStore.open(database, SystemClock())
-    try:
+    async with writing(database) as store:
         await store.retry(symbol_ids)
-    finally:
-        await store.close()
 
 
 def _asked_again(number: int) -> str:

@@ -9,7 +9,6 @@ from urllib.parse import quote
 import click
 import msgspec
 
-from enrichd.cli.client import DaemonClient
 from enrichd.cli.invocation import Invocation
 from enrichd.cli.live import Live, Shown
 from enrichd.cli.progress import progress_for
@@ -36,7 +35,7 @@ def follow_job(invocation: Invocation, job_id: str) -> int:
 
 def ask_for_job(invocation: Invocation, job_id: str) -> JobView:
     """The job as the daemon knows it; raises AnswerIsNo and DaemonUnreachable."""
-    client = DaemonClient(invocation.config.daemon.socket, require_daemon(invocation))
+    client = invocation.client(require_daemon(invocation))
     body = client.get(f"/api/v1/index/status/{quote(job_id, safe='')}")
     return msgspec.json.decode(body, type=JobView)
 

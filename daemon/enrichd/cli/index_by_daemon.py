@@ -10,17 +10,16 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from enrichd.cli.client import DaemonClient
 from enrichd.cli.invocation import Invocation
-from enrichd.cli.live import ENDED, Live, Shown
+from enrichd.cli.live import Live, Shown
 from enrichd.cli.progress import progress_for
 from enrichd.clock import Clock, SystemClock, within
-from enrichd.errors import AlreadyLocked, DaemonUnreachable
+from enrichd.errors import DaemonUnreachable
 from enrichd.query.jobs import EventView, JobsSnapshot
 from enrichd.query.status import Status
 from enrichd.report import IndexReport, Progress
 from enrichd_tracker.jobs import Job, Level
-from enrichd_tracker.model import JobStatus, Stage
+from enrichd_tracker.model import ENDS, JobStatus, Stage
 from enrichd_tracker.store.port import Reader, WorkspaceCounts
 from enrichd_tracker.store.reading import reading
 
@@ -58,12 +57,13 @@ def index(
     ``more``: what else is wished for, as ``/api/v1/index`` takes it; without what is None.
     Raises AlreadyLocked where who has the database is no daemon, or can't be asked.
     """
-    client = DaemonClient(invocation.config.daemon.socket, pid)
+    client = invocation.client(pid)
     clock = SystemClock()
     began_at = clock.monotonic()
-    body = _first_answer(client, pid)
+    known = client.known_workspaces()
     if isinstance(what, Path):
-        _let_know(client, body, what)
+        if str(what) not in known:
+            client.post("/api/v1/workspaces", {"root": str(what)})
         wish: dict[str, object] = {"path": str(what)}
     else:
         wish = {"url": what}
@@ -90,26 +90,10 @@ def index(
     )
 
 
-def _first_answer(client: DaemonClient, pid: int) -> bytes:
-    try:
-        return client.get("/api/v1/workspaces")
-    except DaemonUnreachable as error:
-        raise AlreadyLocked(
-            f"process {pid} has the database and can't be asked: {error.message}",
-            hint="if it is an `enrichd index`, wait for its end",
-        ) from error
-
-
-def _let_know(client: DaemonClient, workspaces: bytes, folder: Path) -> None:
-    known = msgspec.json.decode(workspaces)["workspaces"]
-    if str(folder) not in {each["root"] for each in known}:
-        client.post("/api/v1/workspaces", {"root": str(folder)})
-
-
 def _requests(invocation: Invocation, workspace: str) -> _Requests:
     """Of whoever is the daemon now; it may be another one than before."""
     try:
-        body = DaemonClient(invocation.config.daemon.socket, invocation.owner).get("/api/v1/status")
+        body = invocation.client(invocation.owner).get("/api/v1/status")
     except DaemonUnreachable:
         return _Requests(0, None)
     status = msgspec.json.decode(body, type=Status)
@@ -172,7 +156,7 @@ class _Watch:
 
     def _is_end(self, told: EventView, shown: Shown) -> bool:
         ours = told.job_id == self._job_id
-        if told.event == "status" and told.status in ENDED:
+        if told.event == "status" and told.status in ENDS:
             if not ours:
                 self.ended.append(told.job_id)
             return ours

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
+    from enrichd.cli.client import DaemonClient
     from enrichd.config import Config
     from enrichd.query.answers import Advice, Circumstances, UnindexedOf
     from enrichd_tracker.store.port import Reader, StoredSymbol
@@ -77,6 +78,12 @@ class Invocation:
         from enrichd_tracker.store.connection import holder  # noqa: PLC0415
 
         return holder(self.database)
+
+    def client(self, pid: int | None) -> DaemonClient:
+        """The way to the daemon that is this process."""
+        from enrichd.cli.client import DaemonClient  # noqa: PLC0415
+
+        return DaemonClient(self.config.daemon.socket, pid)
 
     def unindexed(self, reader: Reader) -> UnindexedOf:
         """What the daemon that has the database knows to be touched; nothing where none is."""

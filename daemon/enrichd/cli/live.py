@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from enrichd.report import Progress
 
-ENDED = ("completed", "failed", "cancelled")
 PATIENCE_S = 60.0
 """With a daemon that was there and is not."""
 _AGAIN_S = 0.5

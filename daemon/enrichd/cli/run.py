@@ -147,7 +147,7 @@ def _index_here(
     from enrichd.cli.progress import progress_for  # noqa: PLC0415
 
     config = invocation.config
-    from enrichd import logs  # noqa: PLC0415
+    from enrichd import heap, logs  # noqa: PLC0415
     from enrichd.clock import SystemClock  # noqa: PLC0415
     from enrichd.once import run_index  # noqa: PLC0415
 
@@ -157,6 +157,8 @@ def _index_here(
     logs.configure(level, config.daemon.log_format, SystemClock().monotonic)
 
     progress = progress_for(quiet=invocation.verbosity < 0, as_json=invocation.as_json)
+    heap.share()
+    heap.keep()
     try:
         return run_index(config, folder, enrich=enrich, timeout_s=timeout_s, progress=progress)
     except asyncio.CancelledError:

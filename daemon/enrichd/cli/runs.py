@@ -137,10 +137,9 @@ def _show_log(invocation: Invocation, job_id: str, level: Level, limit: int, off
 def _cancel(invocation: Invocation, job_id: str) -> None:
     import msgspec  # noqa: PLC0415
 
-    from enrichd.cli.client import DaemonClient  # noqa: PLC0415
     from enrichd.query.jobs import JobView  # noqa: PLC0415
 
-    client = DaemonClient(invocation.config.daemon.socket, require_daemon(invocation))
+    client = invocation.client(require_daemon(invocation))
     answer = client.post(f"/api/v1/index/status/{quote(job_id, safe='')}/cancel", {})
     job = msgspec.convert(answer, JobView)
     if invocation.as_json:

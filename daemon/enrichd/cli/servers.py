@@ -86,7 +86,6 @@ def restart(invocation: Invocation, name: str) -> None:
 
 
 def _daemon(invocation: Invocation) -> DaemonClient:
-    from enrichd.cli.client import DaemonClient  # noqa: PLC0415
     from enrichd.errors import DaemonUnreachable  # noqa: PLC0415
 
     pid = invocation.owner
@@ -95,7 +94,7 @@ def _daemon(invocation: Invocation) -> DaemonClient:
             f"no daemon runs on {invocation.database}, so there are no servers",
             hint="start one with `enrichd run`; `enrichd doctor` says which servers are installed",
         )
-    return DaemonClient(invocation.config.daemon.socket, pid)
+    return invocation.client(pid)
 
 
 def _row(server: ServerDetail) -> list[str]:

@@ -11,11 +11,11 @@ from msgspec import Struct
 
 from enrichd.cli.invocation import Invocation, database_options, json_option
 from enrichd.cli.text import print_json, table
+from enrichd.cli.writing import writing
 from enrichd.errors import AnswerIsNo, UsageError
 
 if TYPE_CHECKING:
     from enrichd_tracker.model import Workspace
-    from enrichd_tracker.store.port import Reader
 
 
 class WorkspaceRow(Struct, frozen=True):
@@ -97,16 +97,12 @@ def add(invocation: Invocation, path: Path, name: str | None) -> None:
       enrichd workspaces add ~/src/flask
       enrichd workspaces add . --name mine
     """
-
     root = existing_folder(path)
     _check_name(name)
     pid = invocation.owner
     if pid is not None:
-        from enrichd.cli.client import DaemonClient  # noqa: PLC0415
-
-        client = DaemonClient(invocation.config.daemon.socket, pid)
         document = {"root": str(root)} | ({"name": name} if name else {})
-        made = client.post("/api/v1/workspaces", document)["name"]
+        made = invocation.client(pid).post("/api/v1/workspaces", document)["name"]
     else:
         made = asyncio.run(_add_here(invocation.database, root, name)).name
     if name is not None and made != name:
@@ -120,29 +116,32 @@ def add(invocation: Invocation, path: Path, name: str | None) -> None:
 @database_options
 @click.pass_obj
 def remove(invocation: Invocation, name: str) -> None:
-    """Forget the workspace NAME and all that is known about it; its files stay.
+    """Forget the workspace NAME and all that is known about it.
+
+    Its files stay where they are; the clone of a Git URL is deleted.
 
     \b
     Examples:
       enrichd workspaces remove flask
     """
     from enrichd.query.select import chosen  # noqa: PLC0415
+    from enrichd.settings import SOURCES  # noqa: PLC0415
     from enrichd_tracker.store.reading import reading  # noqa: PLC0415
 
     with reading(invocation.database) as reader:
         workspace = chosen(reader, name)[0]
+    is_clone = Path(workspace.root).parent == invocation.database.parent / SOURCES
     pid = invocation.owner
     if pid is not None:
-        from enrichd.cli.client import DaemonClient  # noqa: PLC0415
-
-        DaemonClient(invocation.config.daemon.socket, pid).delete("/api/v1/workspaces", name)
+        invocation.client(pid).delete("/api/v1/workspaces", name)
     else:
-        asyncio.run(_remove_here(invocation.database, workspace.id))
+        asyncio.run(_remove_here(invocation.database, workspace, is_clone=is_clone))
     if any(each.name == name for each in invocation.config.workspaces):
         invocation.tell(
             f"{name} is named in {invocation.config.path} and will come back from there"
         )
-    invocation.tell(f"{name} is forgotten; its files are where they were")
+    files = "its clone is deleted" if is_clone else "its files are where they were"
+    invocation.tell(f"{name} is forgotten; {files}")
 
 
 def existing_folder(path: Path) -> Path:
@@ -165,12 +164,9 @@ def _check_name(name: str | None) -> None:
 
 
 async def _add_here(database: Path, root: Path, name: str | None) -> Workspace:
-    from enrichd.clock import SystemClock  # noqa: PLC0415
     from enrichd.settings import free_name  # noqa: PLC0415
-    from enrichd_tracker.store.sqlite import SqliteStore  # noqa: PLC0415
 
-    store = await SqliteStore.open(database, SystemClock())
-    try:
+    async with writing(database) as store:
         known = {
             each.name: each.root for each in await store.read(lambda reader: reader.workspaces())
         }
@@ -180,27 +176,13 @@ async def _add_here(database: Path, root: Path, name: str | None) -> Workspace:
                 hint="choose another name with --name",
             )
         return await store.add_workspace(name or free_name(root.name, root, known), str(root))
-    finally:
-        await store.close()
 
 
-async def _remove_here(database: Path, workspace_id: int) -> None:
-    from enrichd.clock import SystemClock  # noqa: PLC0415
-    from enrichd.settings import SOURCES  # noqa: PLC0415
-    from enrichd_tracker.store.sqlite import SqliteStore  # noqa: PLC0415
-
-    store = await SqliteStore.open(database, SystemClock())
-    try:
-        root = await store.read(lambda reader: _root(reader, workspace_id))
-        await store.remove_workspace(workspace_id)
-    finally:
-        await store.close()
-    sources = database.parent / SOURCES
-    if root.parent == sources:
+async def _remove_here(database: Path, workspace: Workspace, *, is_clone: bool) -> None:
+    async with writing(database) as store:
+        await store.remove_workspace(workspace.id)
+    if is_clone:
         from enrichd.sources.folders import remove  # noqa: PLC0415
 
-        await remove(root, sources)
-
-
-def _root(reader: Reader, workspace_id: int) -> Path:
-    return next(Path(each.root) for each in reader.workspaces() if each.id == workspace_id)
+        root = Path(workspace.root)
+        await remove(root, root.parent)

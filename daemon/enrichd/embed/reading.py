@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import stat
 from collections.abc import Sequence
 from hashlib import blake2b
 from pathlib import Path
@@ -11,7 +9,8 @@ from pathlib import Path
 from msgspec import Struct
 
 from enrichd.embed.text import Piece, SymbolText, text_of
-from enrichd_tracker.model import NEEDED_OPERATIONS, TYPES, FileStat, KnownFile, SymbolKind
+from enrichd.file_stat import OnDisk, look_at
+from enrichd_tracker.model import NEEDED_OPERATIONS, TYPES, KnownFile, SymbolKind
 from enrichd_tracker.store.port_embeddings import Extent
 
 _BOM = b"\xef\xbb\xbf"
@@ -40,8 +39,8 @@ def has_body(extent: Extent) -> bool:
 
 def read(root: Path, file: KnownFile, extents: Sequence[Extent]) -> list[Spoken] | None:
     """The texts of a file's symbols; None if it is not the one that was indexed. Blocks."""
-    content = _content(root / file.path, file)
-    if content is None:
+    on_disk, content = look_at(root / file.path, file)
+    if on_disk is not OnDisk.SAME:
         return None
     lines = content.removeprefix(_BOM).splitlines()
     inside: dict[int, list[Extent]] = {}
@@ -72,21 +71,3 @@ def _piece(extent: Extent, inside: Sequence[Extent]) -> Piece:
 def _digest(text: SymbolText) -> bytes:
     said = "\0".join((text.meaning, text.name, text.said, text.body))
     return blake2b(said.encode(errors="replace"), digest_size=_TEXT_BYTES).digest()
-
-
-def _content(path: Path, file: KnownFile) -> bytes | None:
-    """What was indexed, byte for byte; a link is not followed, nothing but a file is opened."""
-    try:
-        if _stat(path.lstat()) != file.stat or not stat.S_ISREG(path.lstat().st_mode):
-            return None
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY)
-        with open(descriptor, "rb") as opened:  # noqa: PTH123  (a link must not be followed)
-            content = opened.read(file.stat.size + 1)
-    except (OSError, ValueError):
-        return None
-    same = blake2b(content, digest_size=len(file.digest)).digest() == file.digest
-    return content if same else None
-
-
-def _stat(result: os.stat_result) -> FileStat:
-    return FileStat(result.st_size, result.st_mtime_ns, result.st_ino)

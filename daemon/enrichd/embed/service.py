@@ -10,10 +10,11 @@ from pathlib import Path
 import structlog
 from msgspec import Struct, field
 
+from enrichd.child_process import ChildDied
 from enrichd.clock import Clock
 from enrichd.embed.model import FoundModel, identify
 from enrichd.embed.nearest import Meaning
-from enrichd.embed.process import CannotEmbed, EmbedderProcess, WorkerDied, worker_command
+from enrichd.embed.process import CannotEmbed, EmbedderProcess, worker_command
 from enrichd.embed.reading import Spoken, read
 from enrichd.embed.text import FORM
 from enrichd.errors import EnrichdError
@@ -26,7 +27,6 @@ from enrichd_tracker.store.port_embeddings import (
     EmbeddingModel,
     EmbeddingRun,
 )
-from enrichd_tracker.store.port_runs import ErrorQuery
 
 Report = Callable[[int, int, str], Awaitable[None]]
 """Told of symbols done, of all there are to do, and of the file that is worked on."""
@@ -106,7 +106,7 @@ class Embedding:
             worker = await EmbedderProcess.start(self._command, self._clock)
             try:
                 vectors = await worker.embed([text])
-            except CannotEmbed as error:
+            except (CannotEmbed, ChildDied) as error:
                 raise EnrichdError(f"the text could not be embedded: {error}") from error
             finally:
                 await worker.end()
@@ -176,7 +176,9 @@ class _Run:
             lambda reader: reader.embeddings.counts(workspace.id, model.version)
         )
         result.total = counts.symbols - counts.embedded
-        self._had_errors = await self._open_errors()
+        self._had_errors = await self._store.read(
+            lambda reader: reader.runs.error_paths(workspace.id, ErrorType.EMBEDDING)
+        )
         await self._report(0, result.total, "")
         try:
             for file in files:
@@ -194,11 +196,6 @@ class _Run:
                 await self._store.note_embedding_run(run)
             self._own._metrics.duration.observe(result.seconds)
         return result
-
-    async def _open_errors(self) -> set[str]:
-        wanted = ErrorQuery(self._workspace.id, error_type=ErrorType.EMBEDDING)
-        found = await self._store.read(lambda reader: reader.runs.errors(wanted, -1))
-        return {each.path for each in found}
 
     async def _take(self, file: KnownFile) -> None:
         """Put what is to be done of a file into the batch, and do the batch when it is full."""
@@ -265,14 +262,14 @@ class _Run:
             raise _Hopeless(error.message) from error
         try:
             vectors = await worker.embed([text for _, text in texts])
-        except CannotEmbed as error:
-            if isinstance(error, WorkerDied):
+        except (CannotEmbed, ChildDied) as error:
+            if isinstance(error, ChildDied):
                 await self._own._end_worker()
                 self._deaths += 1
                 if self._deaths >= _DEATHS:
                     raise _Hopeless(f"the process that embeds {error}, again and again") from error
             if len(texts) == 1:
-                died = "the process " if isinstance(error, WorkerDied) else ""
+                died = "the process " if isinstance(error, ChildDied) else ""
                 self._why[texts[0][0]] = f"{died}{error}"
                 return {}
             middle = len(texts) // 2

@@ -21,7 +21,7 @@ from enrichd.clock import Clock
 from enrichd.enrich.charging import Judgement, Verdict
 from enrichd.enrich.lane import LaneWorker
 from enrichd.enrich.recorder import Recorder
-from enrichd.enrich.sources import OnDisk, look_at
+from enrichd.file_stat import OnDisk, look_at
 from enrichd.metrics import Metrics
 from enrichd_tracker.errors import StoreUnavailable
 from enrichd_tracker.model import Lane, Origin, Outcome, ResolvedEdge, Work
@@ -225,7 +225,7 @@ class DriftCheck:
         file = work.file
         if file.id not in self._looked_at:
             path = f"{self._lanes[work.lane].workspace.root}/{file.path}"
-            self._looked_at[file.id] = await asyncio.to_thread(look_at, path, file)
+            self._looked_at[file.id], _ = await asyncio.to_thread(look_at, path, file)
         return self._looked_at[file.id]
 
     async def _stale(self, work: Work, on_disk: OnDisk) -> Result:

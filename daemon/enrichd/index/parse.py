@@ -11,8 +11,8 @@ from hashlib import blake2b
 
 from msgspec import Struct
 
+from enrichd.file_stat import fingerprint, not_regular, too_large
 from enrichd.index.extract import CannotParse, Extract, extract
-from enrichd.index.file_stat import fingerprint, not_regular, too_large
 from enrichd.index.languages import languages
 from enrichd.index.lines import line_starts, position
 from enrichd_tracker.indexing_errors import MAX_MESSAGE_CHARS, MAX_TRACEBACK_CHARS, kept

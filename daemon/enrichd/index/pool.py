@@ -9,10 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shlex
-import signal
 import sys
-from asyncio.subprocess import Process
 from collections import deque
 from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
@@ -21,9 +18,8 @@ from typing import Self
 
 import msgspec
 
-from enrichd.child import frame
-from enrichd.errors import EnrichdError
-from enrichd.index.file_stat import stat_of
+from enrichd.child_process import ChildDied, ChildProcess
+from enrichd.file_stat import stat_of
 from enrichd.index.parse import NOT_READ, ParseRequest, failed
 from enrichd_tracker.model import ErrorType, Failure, ParsedFile, Stage
 
@@ -37,26 +33,8 @@ _CHUNK_BYTES = 256 * 1024
 _FEW_FILES = 40
 _FEW_BYTES = 1024 * 1024
 _BATCHES_WAITING = 8  # for whoever reads the results
-_PIPE_BUFFER = 1024 * 1024
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODER = msgspec.msgpack.Decoder(ParsedFile)
-
-
-class WorkerDied(Exception):
-    """The worker process ended by itself."""
-
-    def __init__(self, returncode: int) -> None:
-        self.returncode = returncode
-        super().__init__(self.reason)
-
-    @property
-    def reason(self) -> str:
-        """How it ended, in words."""
-        if self.returncode == -signal.SIGPROF:
-            return "ran out of processor time"
-        if self.returncode < 0:
-            return f"was ended by {_signal_name(-self.returncode)}"
-        return f"ended with exit code {self.returncode}"
 
 
 class ParserPool:
@@ -125,7 +103,7 @@ class ParserPool:
                 worker = self._workers[place] = await _Worker.start(self._command)
             try:
                 await _feed(worker, run)
-            except WorkerDied as death:
+            except ChildDied as death:
                 self._workers[place] = None
                 await worker.end()
                 await run.bury(worker, death)
@@ -139,7 +117,7 @@ class ParserPool:
 
 
 async def _feed(worker: _Worker, run: _Run) -> None:
-    """Let the worker do what there is to do; raises WorkerDied, with all its results given."""
+    """Let the worker do what there is to do; raises ChildDied, with all its results given."""
     batch: list[ParsedFile] = []
     while True:
         while len(worker.outstanding) <= run.chunk_files and (chunk := run.take()):
@@ -151,7 +129,7 @@ async def _feed(worker: _Worker, run: _Run) -> None:
             return
         try:
             batch.append(await worker.receive())
-        except WorkerDied:
+        except ChildDied:
             await run.give(batch)
             raise
 
@@ -196,7 +174,7 @@ class _Run:
         await self.room.acquire()
         self.results.put_nowait(batch)
 
-    async def bury(self, worker: _Worker, death: WorkerDied) -> None:
+    async def bury(self, worker: _Worker, death: ChildDied) -> None:
         """Have done again what a dead worker left undone, but for a file that it died on alone."""
         left = worker.outstanding
         if left and left[0].path in self._alone:
@@ -206,20 +184,17 @@ class _Run:
         left.clear()
 
 
-def _killer(request: ParseRequest, death: WorkerDied) -> ParsedFile:
+def _killer(request: ParseRequest, death: ChildDied) -> ParsedFile:
     """The result for a file that kills; its stat lets it alone until it changes."""
-    message = f"the parser's process {death.reason} on this file"
-    try:
-        found = stat_of(Path(request.root, request.path))
-    except OSError:
-        found = NOT_READ
+    message = f"the parser's process {death} on this file"
+    found = stat_of(Path(request.root, request.path)) or NOT_READ
     return failed(request, Failure(ErrorType.UNEXPECTED, Stage.PARSING, message), found)
 
 
 class _Worker:
     """One worker process and what it was asked."""
 
-    def __init__(self, process: Process) -> None:
+    def __init__(self, process: ChildProcess) -> None:
         self._process = process
         self.outstanding: deque[ParseRequest] = deque()
         """Asked and not answered, in order; what the process is at is among them."""
@@ -227,59 +202,19 @@ class _Worker:
     @classmethod
     async def start(cls, command: Sequence[str]) -> Self:
         """Start a process and wait until it is ready."""
-        process = await asyncio.create_subprocess_exec(
-            *command,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            limit=_PIPE_BUFFER,
-        )
-        worker = cls(process)
-        try:
-            await worker._receive_frame()
-        except WorkerDied as death:
-            raise EnrichdError(
-                f"the process that parses files {death.reason} before it was ready",
-                hint=f"try it by hand: {shlex.join(command)}",
-            ) from death
-        except BaseException:
-            await worker.end()
-            raise
-        return worker
+        return cls(await ChildProcess.start(command, "parses files", ChildProcess.receive))
 
     def send(self, chunk: list[ParseRequest]) -> None:
-        """Ask for these; pipes and this process's memory hold what it has not come to."""
-        assert self._process.stdin is not None
-        self._process.stdin.write(frame(_ENCODER.encode(chunk)))
+        """Ask for these."""
+        self._process.send(_ENCODER.encode(chunk))
         self.outstanding.extend(chunk)
 
     async def receive(self) -> ParsedFile:
-        """The answer to the first outstanding request; raises WorkerDied."""
-        parsed = _DECODER.decode(await self._receive_frame())
+        """The answer to the first outstanding request; raises ChildDied."""
+        parsed = _DECODER.decode(await self._process.receive())
         self.outstanding.popleft()
         return parsed
 
     async def end(self) -> None:
-        """Kill the process, which holds nothing that is worth keeping, and wait for its end."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        if self._process.returncode is None:
-            self._process.kill()
-        self._process.stdin.close()
-        while await self._process.stdout.read(_PIPE_BUFFER):
-            pass
-        await self._process.wait()
-
-    async def _receive_frame(self) -> bytes:
-        assert self._process.stdout is not None
-        try:
-            size = int.from_bytes(await self._process.stdout.readexactly(4), "big")
-            return await self._process.stdout.readexactly(size)
-        except asyncio.IncompleteReadError:
-            raise WorkerDied(await self._process.wait()) from None
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
+        """End the process."""
+        await self._process.end()

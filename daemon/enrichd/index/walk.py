@@ -16,7 +16,7 @@ from msgspec import Struct
 from pathspec import GitIgnoreSpec
 
 from enrichd.errors import ConfigError, EnrichdError, PermissionRefused, StorageError, UsageError
-from enrichd.index.file_stat import fingerprint, not_regular
+from enrichd.file_stat import fingerprint, not_regular
 from enrichd.index.git import git_listing
 from enrichd.index.ignore import NEVER_ENTERED, VIRTUAL_ENVIRONMENT_FILE, list_by_rules
 from enrichd_tracker.model import ErrorType, Failure, FileStat, Stage

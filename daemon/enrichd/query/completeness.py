@@ -162,10 +162,7 @@ def of_inward(
     for language in reader.languages(workspace.id):
         _judge_offer(lanes, Lane(workspace.id, language), findings)
     _judge_mentions(reader, reader.unsettled_mentions(names, workspace.id), lanes, findings)
-    _judge_run(reader, workspace, findings)
-    _judge_parsing(reader, workspace, findings)
-    _judge_disk(reader, workspace, findings)
-    _judge_unindexed(workspace, given.unindexed, findings)
+    _judge_files(reader, workspace, given, findings)
     for edge in edges:
         findings.rests_on(edge.at, edge.server, edge.version)
     if (last := reader.last_answer(names, workspace.id)) is not None:
@@ -181,10 +178,7 @@ def of_symbols(
     """Of which symbols there are: that hangs on the files alone."""
     findings = _Findings(given.now)
     for workspace in workspaces:
-        _judge_run(reader, workspace, findings)
-        _judge_parsing(reader, workspace, findings)
-        _judge_disk(reader, workspace, findings)
-        _judge_unindexed(workspace, given.unindexed, findings)
+        _judge_files(reader, workspace, given, findings)
         if (indexed_at := reader.indexed_at(workspace.id)) is not None:
             findings.rests_on(indexed_at, _SYNTAX, "")
     return findings.conclude()
@@ -211,10 +205,7 @@ def of_everything(
         if skipped:
             findings.failed += skipped
             findings.add(Trust.PARTIAL, f"{counted(skipped, 'symbol')} of {workspace.name} failed")
-        _judge_run(reader, workspace, findings)
-        _judge_parsing(reader, workspace, findings)
-        _judge_disk(reader, workspace, findings)
-        _judge_unindexed(workspace, given.unindexed, findings)
+        _judge_files(reader, workspace, given, findings)
         for server in reader.requirements():
             if server.lane.workspace_id == workspace.id and server.version:
                 indexed_at = reader.indexed_at(workspace.id) or given.now
@@ -284,6 +275,15 @@ def _judge_mentions(
         findings.add(Trust.PARTIAL, f"{failure_text(record, findings.now)}; it mentions the name")
     if len(records) > 3:
         findings.add(Trust.PARTIAL, f"{len(records) - 3:,} more symbols that mention it failed")
+
+
+def _judge_files(
+    reader: Reader, workspace: Workspace, given: Circumstances, findings: _Findings
+) -> None:
+    _judge_run(reader, workspace, findings)
+    _judge_parsing(reader, workspace, findings)
+    _judge_disk(reader, workspace, findings)
+    _judge_unindexed(workspace, given.unindexed, findings)
 
 
 def _judge_run(reader: Reader, workspace: Workspace, findings: _Findings) -> None:

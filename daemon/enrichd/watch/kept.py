@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -56,10 +57,17 @@ class Kept:
         self._on_news = on_news
         self._repository = Repository(Path(workspace.root))
 
-    def take(self, record: JobRecord | None) -> None:
-        """A run begins in this task, or ends."""
-        self.record = record
-        self.task = None if record is None else asyncio.current_task()
+    @contextmanager
+    def turn(self, record: JobRecord) -> Iterator[None]:
+        """This record's run is under way in this task; a run inside another is a part of it."""
+        if self.record is not None:
+            yield
+            return
+        self.record, self.task = record, asyncio.current_task()
+        try:
+            yield
+        finally:
+            self.record = self.task = None
 
     # Looks.
 

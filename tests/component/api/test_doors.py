@@ -218,7 +218,9 @@ async def test_a_client_that_goes_away_in_the_middle_is_no_news(
     assert caplog.records == []
 
 
+@pytest.mark.parametrize("path", ["/api/v1/symbols?q=total", "/api/v1/search?q=total"])
 async def test_questions_of_one_door_wait_for_each_other_and_not_for_ever_many(
+    path: str,
     daemon: FakeDaemon,
     connect: Connect,
     tcp: aiohttp.ClientSession,
@@ -240,7 +242,6 @@ async def test_questions_of_one_door_wait_for_each_other_and_not_for_ever_many(
 
     monkeypatch.setattr(daemon.store, "read", slowly)
     monkeypatch.setattr(doors, "MOST_WAITING", 3)
-    path = "/api/v1/symbols?q=total"
     clients = [await connect() for _ in range(doors.AT_WORK + 3)]
     for client in clients:
         await client.get(path)

@@ -10,8 +10,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from enrichd.file_stat import stat_of
 from enrichd.index import parse
-from enrichd.index.file_stat import stat_of
 from enrichd.index.languages import languages
 from enrichd.index.parse import NOT_READ, ParseRequest, parse_file
 from enrichd_tracker.model import ErrorType, ParsedFile, ParseStatus

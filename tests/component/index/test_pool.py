@@ -14,7 +14,7 @@ import pytest
 
 from enrichd.child import frame
 from enrichd.errors import EnrichdError
-from enrichd.index.file_stat import stat_of
+from enrichd.file_stat import stat_of
 from enrichd.index.parse import ParseRequest, parse_file
 from enrichd.index.pool import WORKER, ParserPool
 from enrichd_tracker.model import ErrorType, ParsedFile, ParseStatus

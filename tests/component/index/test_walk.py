@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from enrichd.errors import ConfigError, PermissionRefused, StorageError, UsageError
-from enrichd.index.file_stat import stat_of
+from enrichd.file_stat import stat_of
 from enrichd.index.survey import walk_through
 from enrichd.index.walk import Abandoned, Skip, Walk, walk
 from enrichd_tracker.model import Workspace

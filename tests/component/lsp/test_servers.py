@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from enrichd.clock import SystemClock, within
+from enrichd.clock import Clock, FakeClock, SystemClock, within
 from enrichd.lsp.documents import ChangeKind
 from enrichd.lsp.positions import path_to_uri, path_to_uri_json, to_server
 from enrichd.lsp.profiles import BUILT_IN, merge
@@ -45,9 +45,15 @@ WRITTEN = {
 
 
 class Project:
-    """A small workspace and a supervisor on it."""
+    """A small workspace and a supervisor on it.
 
-    def __init__(self, root: Path, command: list[str], **changes: Any) -> None:
+    With a FakeClock no time passes but in ``until``, and there only while it is not the server's
+    turn to do something.
+    """
+
+    def __init__(
+        self, root: Path, command: list[str], clock: Clock = CLOCK, **changes: Any
+    ) -> None:
         self.root = root
         for name, text in WRITTEN.items():
             path = root / name
@@ -55,12 +61,14 @@ class Project:
             path.write_text(text)
         self.canary: Probe = CANARY
         timeout_s = changes.pop("request_timeout_s", 5.0)
+        self.clock = clock
         self.changed = asyncio.Event()
         self.states: list[ServerState] = []
+        self.since: dict[ServerState, float] = {}
         self.supervisor = Supervisor(
             merge(BUILT_IN["ty"], {"command": command, "ready_timeout_s": 10.0, **changes}),
             root,
-            clock=CLOCK,
+            clock=clock,
             jitter=random.Random(7).random,
             request_timeout_s=timeout_s,
             canary=self.ask_canary,
@@ -73,6 +81,7 @@ class Project:
 
     def note(self, supervisor: Supervisor) -> None:
         self.states.append(supervisor.state)
+        self.since[supervisor.state] = time.monotonic()
         self.changed.set()
 
     async def until(self, state: ServerState) -> None:
@@ -82,9 +91,21 @@ class Project:
         async def wait() -> None:
             while not condition():
                 self.changed.clear()
-                await self.changed.wait()
+                if isinstance(self.clock, FakeClock):
+                    await self.pass_time(self.clock)
+                else:
+                    await self.changed.wait()
 
         await within(CLOCK, 20.0, wait())
+
+    async def pass_time(self, clock: FakeClock) -> None:
+        await asyncio.sleep(0.002)
+        status = self.supervisor.snapshot()
+        turn = status.state is ServerState.STARTING or (
+            status.state is ServerState.BACKING_OFF and status.pid
+        )
+        if not turn and not status.in_flight and not self.changed.is_set():
+            clock.jump()
 
     async def ask(self, path: str, line: int, column: int) -> Reply[list[Target]]:
         client = self.supervisor.client
@@ -101,13 +122,13 @@ class Project:
 async def project(tmp_path: Path) -> AsyncIterator[Callable[..., Project]]:
     made: list[Project] = []
 
-    def make(command: list[str], **changes: Any) -> Project:
-        made.append(Project(tmp_path / "root", command, **changes))
+    def make(command: list[str], clock: Clock = CLOCK, **changes: Any) -> Project:
+        made.append(Project(tmp_path / "root", command, clock, **changes))
         return made[-1]
 
     yield make
     for each in made:
-        await each.supervisor.stop()
+        await asyncio.wait_for(each.supervisor.stop(), 20)
         await each.task
     assert {task for task in asyncio.all_tasks() if task is not asyncio.current_task()} == set()
 
@@ -124,30 +145,38 @@ def raw(*modes: str) -> list[str]:
     return [sys.executable, str(SERVERS / "raw_server.py"), *modes]
 
 
+SHAPES = ["links", "locations", "location"]
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-32"])
-@pytest.mark.parametrize("shape", ["links", "locations", "location"])
 async def test_right_answers_in_every_encoding_and_shape(
-    project: Callable[..., Project], encoding: str, shape: str
+    project: Callable[..., Project], tmp_path: Path, encoding: str
 ) -> None:
-    house = project(pygls(encoding=encoding, shape=shape))
+    """The canary's answer has the first shape, and the others come from the living server."""
+    live = tmp_path / "live"
+    live.write_text(json.dumps({"shape": SHAPES[0]}))
+    house = project(pygls(encoding=encoding, live=str(live)))
     await house.until(ServerState.READY)
     assert house.supervisor.encoding == encoding
-    reply = await house.ask("pkg/module.py", 8, 23)
-    assert reply == Answered([Target(path_to_uri(house.root / "helpers.py"), 0, 4)])
+    for shape in SHAPES:
+        live.write_text(json.dumps({"shape": shape}))
+        reply = await house.ask("pkg/module.py", 8, 23)
+        assert reply == Answered([Target(path_to_uri(house.root / "helpers.py"), 0, 4)]), shape
 
 
-async def test_empty_then_right_is_ready_only_when_right(project: Callable[..., Project]) -> None:
-    house = project(pygls(empty_for_s=0.8))
-    started = time.monotonic()
+async def test_empty_then_right_is_ready_only_when_right(
+    project: Callable[..., Project], tmp_path: Path
+) -> None:
+    trace = tmp_path / "trace"
+    house = project(pygls(empty_for_requests=6, trace=str(trace)), FakeClock())
     await house.until(ServerState.READY)
-    assert time.monotonic() - started >= 0.8
+    assert trace.read_text().count("\ndefinition ") == 7
 
 
 async def test_progress_is_waited_for(project: Callable[..., Project]) -> None:
-    house = project(pygls(progress_s=0.8), ready="progress")
-    started = time.monotonic()
+    house = project(pygls(progress_s=0.3), ready="progress")
     await house.until(ServerState.READY)
-    assert time.monotonic() - started >= 0.8
+    assert house.since[ServerState.READY] - house.since[ServerState.WARMING] >= 0.3
 
 
 @pytest.mark.parametrize(
@@ -156,7 +185,7 @@ async def test_progress_is_waited_for(project: Callable[..., Project]) -> None:
 async def test_errors_and_emptiness_degrade(
     project: Callable[..., Project], options: dict[str, Any]
 ) -> None:
-    house = project(pygls(**options), ready_timeout_s=4.0)
+    house = project(pygls(**options), FakeClock())
     await house.until(ServerState.DEGRADED)
     assert house.supervisor.servable
     assert not house.supervisor.proved
@@ -173,7 +202,7 @@ async def test_silence_is_hung(project: Callable[..., Project]) -> None:
 async def test_a_server_that_dies_on_a_file_serves_the_others_after_its_return(
     project: Callable[..., Project],
 ) -> None:
-    house = project(pygls(die_on="helpers"))
+    house = project(pygls(die_on="helpers"), FakeClock())
     await house.until(ServerState.READY)
     reply = await house.ask("helpers.py", 0, 4)
     assert reply == Died("it exited with status 3", Ending.CRASHED)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,8 @@ from enrichd.clock import FakeClock
 from enrichd_tracker.model import Operation, SymbolKind, Work
 from enrichd_tracker.store.sqlite import SqliteStore
 
+EXAMPLES = int(os.environ.get("ENRICHD_STORE_EXAMPLES", "100"))
+"""`make edits` takes 1,000."""
 MODULES = ["a", "b", "c"]
 CLASSES = ["A", "B"]
 PLAIN = ["f", "A", "B", "f"]
@@ -384,7 +387,7 @@ def test_incremental_equals_full(tmp_path: Path) -> None:
 
         @given(worlds, st.lists(steps, min_size=1, max_size=4))
         @settings(
-            max_examples=300,
+            max_examples=EXAMPLES,
             deadline=None,
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
         )

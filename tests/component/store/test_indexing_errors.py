@@ -117,6 +117,25 @@ async def test_a_file_that_fails_in_another_way_has_one_open_error(errors: Error
     }
 
 
+async def test_files_that_open_errors_are_about_are_told_by_type(
+    errors: Errors, store: SqliteStore
+) -> None:
+    here = errors.workspace.id
+    elsewhere = await store.add_workspace("other", "/other")
+    await errors.index(bad("a"), bad("b"), bad("c"))
+    await errors.index(good("b"))
+    failure = Failure(ErrorType.EMBEDDING, Stage.EMBEDDING, "too long")
+    for path in ("c.py", "d.py"):
+        await store.log_error(here, path, "python", failure)
+    await store.log_error(elsewhere.id, "e.py", "python", failure)
+    [ignored] = [each for each in await errors.all() if each.path == "a.py"]
+    assert await store.read(lambda r: r.runs.error_paths(here)) == {"a.py", "c.py", "d.py"}
+    assert await errors.judge(ignored, ErrorStatus.IGNORED)
+    assert await store.read(lambda r: r.runs.error_paths(here)) == {"c.py", "d.py"}
+    embedding = await store.read(lambda r: r.runs.error_paths(here, ErrorType.EMBEDDING))
+    assert embedding == {"c.py", "d.py"}
+
+
 async def test_what_is_ignored_stays_ignored_until_a_person_reopens_it(errors: Errors) -> None:
     await errors.index(bad("a"))
     [one] = await errors.all()

@@ -106,6 +106,7 @@ QUESTIONS: dict[str, Callable[[Reader], object]] = {
     "orphans by language": lambda r: r.orphans_by_language(1),
     "a canary": lambda r: r.canary(Lane(1, "python")),
     "errors": lambda r: r.runs.error_counts(1),
+    "files with errors": lambda r: r.runs.error_paths(1),
 }
 
 

@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from tests.component.watch.conftest import git
+from tests.parser import Parser
+from tests.running import git
 
 from enrichd.clock import FakeClock
 from enrichd.index.job import JobRecord
@@ -59,7 +60,10 @@ class Indexed:
 
 
 @pytest.fixture(params=["git", "rules"])
-async def indexed(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Indexed]:
+async def indexed(
+    tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Indexed]:
+    monkeypatch.setattr("enrichd.index.run.ParserPool", Parser)
     root = tmp_path / "tree"
     for name, text in FILES.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)

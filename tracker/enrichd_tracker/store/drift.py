@@ -7,24 +7,19 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable
-from typing import Any
 
-import msgspec
+from msgspec import structs
 
 from enrichd_tracker.model import (
     External,
-    Lane,
     Origin,
     Outcome,
     OutcomeKind,
-    Site,
-    SymbolKind,
     Work,
     operations_of,
 )
 from enrichd_tracker.store import edges, orphans
 from enrichd_tracker.store.port import Batch, Difference, SeenEdge
-from enrichd_tracker.store.rows import file_of
 from enrichd_tracker.store.slices import select_in
 
 _LOOKED_AT = 256
@@ -33,23 +28,12 @@ _SENTINELS = 2
 _NO_INODE = -1
 _NONE = SeenEdge("", OutcomeKind.NONE, 0, 0)
 
-_sites = msgspec.msgpack.Decoder(list[Site])
-
 # Only what has an outcome of `edges` or `none`: with an error comes the mark `failed`.
 _KINDS = ", ".join(f"'{kind}'" for kind, needed in orphans.NEEDED_MASKS.items() if needed)
 _SETTLED = (
     f"{{0}}.pending = 0 AND {{0}}.failed = 0 AND {{0}}.file_id NOT NULL AND kind IN ({_KINDS})"
 )
 _SYMBOL_SETTLED = _SETTLED.format("symbol")
-
-_WORK = f"""
-    SELECT file.id, file.path, file.language, file.size, file.mtime_ns, file.inode, file.digest,
-        parse_result.status, file.is_ascii, symbol.id, symbol.revision, symbol.workspace_id,
-        symbol.language, symbol.uid, symbol.name, symbol.kind, symbol.line, site.data
-    FROM symbol JOIN file ON file.id = symbol.file_id
-        JOIN parse_result ON parse_result.file_id = file.id
-        LEFT JOIN site ON site.symbol_id = symbol.id
-    WHERE {_SYMBOL_SETTLED} AND"""
 
 
 def sample(connection: sqlite3.Connection, places: Iterable[float]) -> list[Work]:
@@ -79,29 +63,15 @@ def sample(connection: sqlite3.Connection, places: Iterable[float]) -> list[Work
 def settled(connection: sqlite3.Connection, symbol_ids: Iterable[int]) -> list[Work]:
     """The work that finding out about these symbols was; what is not settled is left out."""
     works = []
-    for row in select_in(connection, _WORK, symbol_ids, "symbol.id"):
-        work = _work(connection, row)
-        if work.operations:
-            works.append(work)
+    query = f"{orphans.WORK} WHERE {_SYMBOL_SETTLED} AND"
+    for row in select_in(connection, query, symbol_ids, "symbol.id"):
+        work = orphans.work_of(row)
+        required = orphans.required(connection, work.lane.workspace_id)
+        asked_for = required.get(work.lane.language, orphans.DEFAULT_OPERATIONS)
+        operations = operations_of(orphans.NEEDED_MASKS[work.kind] & asked_for)
+        if operations:
+            works.append(structs.replace(work, operations=operations))
     return works
-
-
-def _work(connection: sqlite3.Connection, row: tuple[Any, ...]) -> Work:
-    symbol_id, revision, workspace_id, language, uid, name, kind, line, data = row[9:]
-    required = orphans.required(connection, workspace_id)
-    asked_for = required.get(language, orphans.DEFAULT_OPERATIONS)
-    return Work(
-        symbol_id=symbol_id,
-        revision=revision,
-        lane=Lane(workspace_id, language),
-        uid=uid,
-        name=name,
-        kind=SymbolKind(kind),
-        file=file_of(row[:9]),
-        line=line,
-        operations=operations_of(orphans.NEEDED_MASKS[SymbolKind(kind)] & asked_for),
-        sites=_sites.decode(data) if data else [],
-    )
 
 
 def settled_in(connection: sqlite3.Connection, file_id: int, limit: int) -> list[int]:

@@ -94,7 +94,7 @@ def _finish(connection: sqlite3.Connection, file: KnownFile, model_id: int, form
 
 def resolve(connection: sqlite3.Connection, workspace_id: int, path: str) -> None:
     """The file's symbols could all be embedded: what went wrong with that is over."""
-    indexing_errors.resolve_type(connection, workspace_id, path, ErrorType.EMBEDDING)
+    indexing_errors.resolve(connection, workspace_id, path, ErrorType.EMBEDDING)
 
 
 def note_run(connection: sqlite3.Connection, run: EmbeddingRun) -> None:

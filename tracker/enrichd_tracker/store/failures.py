@@ -81,7 +81,7 @@ def _settle_errors(connection: sqlite3.Connection, symbol_id: int) -> None:
     ).fetchone()
     if place is not None:
         workspace_id, path = place
-        indexing_errors.resolve_type(connection, workspace_id, path, ErrorType.ENRICHMENT)
+        indexing_errors.resolve(connection, workspace_id, path, ErrorType.ENRICHMENT)
 
 
 def recall(

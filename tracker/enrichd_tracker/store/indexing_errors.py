@@ -78,28 +78,15 @@ def _write(
     )
 
 
-def resolve(connection: sqlite3.Connection, workspace_id: int, path: str) -> None:
-    """The file is fine now, or gone."""
-    connection.execute(
-        """UPDATE indexing_error SET status = 'resolved'
-           WHERE workspace_id = ? AND path = ? AND status = 'open'
-               AND NOT (error_type = 'enrichment_error' AND EXISTS ("""
-        + _GIVEN_UP
-        + "))",
-        (workspace_id, path),
-    )
-
-
-def resolve_type(
-    connection: sqlite3.Connection, workspace_id: int, path: str, kind: ErrorType
+def resolve(
+    connection: sqlite3.Connection, workspace_id: int, path: str, kind: ErrorType | None = None
 ) -> None:
-    """What one step could not do with the file it can do now."""
+    """The file is fine now, or gone; or one step can do with it what it could not."""
     connection.execute(
-        """UPDATE indexing_error SET status = 'resolved'
-           WHERE workspace_id = ? AND path = ? AND status = 'open' AND error_type = ?
-               AND NOT (error_type = 'enrichment_error' AND EXISTS ("""
-        + _GIVEN_UP
-        + "))",
+        f"""UPDATE indexing_error SET status = 'resolved'
+            WHERE workspace_id = ? AND path = ? AND status = 'open'
+                AND error_type = coalesce(?, error_type)
+                AND NOT (error_type = 'enrichment_error' AND EXISTS ({_GIVEN_UP}))""",
         (workspace_id, path, kind),
     )
 
@@ -122,6 +109,18 @@ def set_status(
         (status, Stage.ANALYZING, status, workspace_id, error_id),
     )
     return done.rowcount > 0
+
+
+def error_paths(
+    connection: sqlite3.Connection, workspace_id: int, kind: ErrorType | None = None
+) -> set[str]:
+    """Which files open errors are about."""
+    rows = connection.execute(
+        """SELECT DISTINCT path FROM indexing_error
+           WHERE workspace_id = ? AND status = 'open' AND error_type = coalesce(?, error_type)""",
+        (workspace_id, kind),
+    )
+    return {row[0] for row in rows}
 
 
 def open_among(connection: sqlite3.Connection, workspace_id: int, paths: Iterable[str]) -> set[str]:

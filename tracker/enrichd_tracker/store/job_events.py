@@ -43,7 +43,7 @@ def note(connection: sqlite3.Connection, job_id: str, notes: Iterable[Note], at:
     notes = list(notes)
     if not notes:
         return
-    before = count(connection, job_id, tuple(Level))
+    before = _count(connection, job_id)
     for each in notes[: max(0, MOST_NOTES - before)]:
         add(connection, job_id, "log", at, level=each.level, message=each.message)
     if before < MOST_NOTES < before + len(notes):
@@ -75,26 +75,20 @@ def logs(
     connection: sqlite3.Connection, job_id: str, levels: tuple[Level, ...], limit: int, offset: int
 ) -> list[JobEvent]:
     """The job's log lines of these levels, the oldest first."""
+    marks = ", ".join("?" * len(levels))
     rows = connection.execute(
-        f"""{_EVENT} WHERE job_id = ? AND message <> '' AND level IN ({_marks(levels)})
+        f"""{_EVENT} WHERE job_id = ? AND message <> '' AND level IN ({marks})
             ORDER BY seq LIMIT ? OFFSET ?""",
         (job_id, *levels, limit, offset),
     )
     return [_event(row) for row in rows]
 
 
-def count(connection: sqlite3.Connection, job_id: str, levels: tuple[Level, ...]) -> int:
-    """How many lines of these levels the job's log has."""
+def _count(connection: sqlite3.Connection, job_id: str) -> int:
     row = connection.execute(
-        f"""SELECT count(*) FROM job_event
-            WHERE job_id = ? AND event = 'log' AND level IN ({_marks(levels)})""",
-        (job_id, *levels),
+        "SELECT count(*) FROM job_event WHERE job_id = ? AND event = 'log'", (job_id,)
     ).fetchone()
     return int(row[0])
-
-
-def _marks(values: tuple[Level, ...]) -> str:
-    return ", ".join("?" * len(values))
 
 
 def _event(row: tuple[Any, ...]) -> JobEvent:

@@ -17,11 +17,8 @@ from enrichd_tracker.model import (
     CALLABLES,
     NEEDED_OPERATIONS,
     TYPES,
-    FileStat,
-    KnownFile,
     Lane,
     Operation,
-    ParseStatus,
     Site,
     SymbolKind,
     Work,
@@ -29,6 +26,7 @@ from enrichd_tracker.model import (
     operations_of,
 )
 from enrichd_tracker.store import edges, failures
+from enrichd_tracker.store.rows import file_of
 from enrichd_tracker.store.slices import select_in
 
 NEEDED_MASKS = {kind: operation_mask(needed) for kind, needed in NEEDED_OPERATIONS.items()}
@@ -44,11 +42,11 @@ _RANKS = {
 
 _sites = msgspec.msgpack.Decoder(list[Site])
 
-_WORK = """
-    SELECT symbol.id, symbol.revision, symbol.workspace_id, symbol.language, symbol.uid,
-        symbol.name, symbol.kind, symbol.line, symbol.pending, site.data,
-        file.id, file.path, file.language, file.size, file.mtime_ns, file.inode, file.digest,
-        parse_result.status, file.is_ascii
+WORK = """
+    SELECT file.id, file.path, file.language, file.size, file.mtime_ns, file.inode, file.digest,
+        parse_result.status, file.is_ascii, symbol.id, symbol.revision, symbol.workspace_id,
+        symbol.language, symbol.uid, symbol.name, symbol.kind, symbol.line, symbol.pending,
+        site.data
     FROM symbol JOIN file ON file.id = symbol.file_id
         JOIN parse_result ON parse_result.file_id = file.id
         LEFT JOIN site ON site.symbol_id = symbol.id"""
@@ -224,14 +222,14 @@ def find(connection: sqlite3.Connection, lane: Lane, limit: int, taken: set[int]
 
 def fetch(connection: sqlite3.Connection, symbol_ids: list[int]) -> list[Work]:
     """The work that these orphans are, in the order of the ids; what is no orphan is left out."""
-    rows = select_in(connection, f"{_WORK} WHERE symbol.pending <> 0 AND", symbol_ids, "symbol.id")
-    by_id = {row[0]: _work(row) for row in rows}
+    rows = select_in(connection, f"{WORK} WHERE symbol.pending <> 0 AND", symbol_ids, "symbol.id")
+    by_id = {work.symbol_id: work for work in map(work_of, rows)}
     return [by_id[symbol_id] for symbol_id in symbol_ids if symbol_id in by_id]
 
 
-def _work(row: tuple[Any, ...]) -> Work:
-    symbol_id, revision, workspace_id, language, uid, name, kind, line, pending, data = row[:10]
-    file_id, path, file_language, size, mtime_ns, inode, digest, status, is_ascii = row[10:]
+def work_of(row: tuple[Any, ...]) -> Work:
+    """The work that a row of ``WORK`` is: what is pending."""
+    symbol_id, revision, workspace_id, language, uid, name, kind, line, pending, data = row[9:]
     return Work(
         symbol_id=symbol_id,
         revision=revision,
@@ -239,15 +237,7 @@ def _work(row: tuple[Any, ...]) -> Work:
         uid=uid,
         name=name,
         kind=SymbolKind(kind),
-        file=KnownFile(
-            id=file_id,
-            path=path,
-            language=file_language,
-            stat=FileStat(size, mtime_ns, inode),
-            digest=digest,
-            status=ParseStatus(status),
-            ascii=bool(is_ascii),
-        ),
+        file=file_of(row[:9]),
         line=line,
         operations=operations_of(pending),
         sites=_sites.decode(data) if data else [],

@@ -8,7 +8,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from enrichd_tracker.jobs import Job, JobEvent, JobRequest, JobResult, Level, Note
-from enrichd_tracker.model import ErrorStatus, Failure, Stage
+from enrichd_tracker.model import ErrorStatus, ErrorType, Failure, Stage
 
 
 class StoredError(Struct, frozen=True):
@@ -154,6 +154,10 @@ class RunsReader(Protocol):
         before: ErrorPlace | None = None,
     ) -> list[StoredError]:
         """Those last seen first; with ``before`` only those that come after that place."""
+        ...
+
+    def error_paths(self, workspace_id: int, kind: ErrorType | None = None) -> set[str]:
+        """Which files open errors are about, or those of one type."""
         ...
 
     def error_summary(self, wanted: ErrorQuery) -> list[ErrorCount]: ...

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 import msgspec
 
@@ -36,6 +35,7 @@ from enrichd_tracker.store.port import (
 )
 from enrichd_tracker.store.rows import EDGE, FILE, SYMBOL, edge_of, file_of, symbol_of
 from enrichd_tracker.store.runs_reader import SqliteRunsReader
+from enrichd_tracker.store.slices import padded
 
 _positions = msgspec.msgpack.Decoder(list[tuple[int, int]])
 _canary = msgspec.msgpack.Decoder(Canary)
@@ -221,9 +221,10 @@ class SqliteReader:
     def _edges(
         self, end: str, symbol_ids: Iterable[int], relations: Iterable[str]
     ) -> list[StoredEdge]:
-        ids, kinds = list(symbol_ids), list(relations)
+        marks, ids = padded(list(symbol_ids))
+        kind_marks, kinds = padded(list(relations))
         rows = self._connection.execute(
-            f"""{EDGE} WHERE edge.{end} IN ({_marks(ids)}) AND edge.relation IN ({_marks(kinds)})
+            f"""{EDGE} WHERE edge.{end} IN ({marks}) AND edge.relation IN ({kind_marks})
                 ORDER BY source_file.path, edge.line, edge."column", target.uid""",
             (*ids, *kinds),
         )
@@ -349,17 +350,22 @@ class SqliteReader:
             ).fetchone()[0],
         )
 
-    def orphans_by_language(self, workspace_id: int) -> dict[str, int]:
-        """Symbols that lack an outcome, those backing off too."""
+    def orphans_by_language(self, workspace_id: int, *, retries: bool = True) -> dict[str, int]:
+        """Symbols that lack an outcome; without ``retries`` not those that are backing off."""
         rows = self._connection.execute(
-            """SELECT language, count(*) FROM symbol
-               WHERE workspace_id = ? AND pending <> 0 AND failed = 0 GROUP BY language""",
-            (workspace_id,),
+            """SELECT language, sum(n) FROM (
+                 SELECT language, count(*) AS n FROM symbol
+                 WHERE workspace_id = :id AND pending <> 0 AND failed = 0 GROUP BY language
+                 UNION ALL
+                 SELECT symbol.language, count(*)
+                 FROM failure CROSS JOIN symbol ON symbol.id = failure.symbol_id
+                 WHERE :retries AND symbol.workspace_id = :id
+                   AND failure.next_retry_at IS NOT NULL
+                 GROUP BY symbol.language
+               ) GROUP BY language""",
+            {"id": workspace_id, "retries": retries},
         )
-        counts: dict[str, int] = dict(rows.fetchall())
-        for record in self.failures(workspace_id, skipped=False):
-            counts[record.lane.language] = counts.get(record.lane.language, 0) + 1
-        return counts
+        return dict(rows.fetchall())
 
     def verify(self) -> list[str]:
         """What is not as it must be, one line each; empty when all is well."""
@@ -381,7 +387,3 @@ class SqliteReader:
 
     def _one(self, query: str, *values: object) -> int:
         return int(self._connection.execute(query, values).fetchone()[0])
-
-
-def _marks(values: list[Any]) -> str:
-    return ",".join("?" * len(values))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 
 from enrichd_tracker.jobs import Job, JobEvent, Level
+from enrichd_tracker.model import ErrorType
 from enrichd_tracker.store import indexing_errors, job_events, jobs, parse_results
 from enrichd_tracker.store.port_runs import (
     ErrorCount,
@@ -69,6 +70,9 @@ class SqliteRunsReader:
         before: ErrorPlace | None = None,
     ) -> list[StoredError]:
         return indexing_errors.get_errors(self._connection, wanted, limit, offset, before)
+
+    def error_paths(self, workspace_id: int, kind: ErrorType | None = None) -> set[str]:
+        return indexing_errors.error_paths(self._connection, workspace_id, kind)
 
     def error_summary(self, wanted: ErrorQuery) -> list[ErrorCount]:
         return indexing_errors.get_error_summary(self._connection, wanted)
