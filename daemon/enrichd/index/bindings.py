@@ -129,7 +129,7 @@ class Binder:
         variables = {*self._names("bind.variable"), *aliases, *hoisted}
         targets = Spans(self._captures.get("targets.variable", ()))
         for offset, name in self._names("bind.target"):
-            if targets.hold(offset):
+            if targets.innermost(offset) is not None:
                 variables.add((offset, name))
             else:
                 self._bind_place(self._regions.at(offset).scope, name, offset, local=True)

@@ -11,10 +11,13 @@ from collections.abc import Sequence
 from hashlib import blake2b
 
 from enrichd.index.regions import Captures
-from enrichd.index.spans import Span
+from enrichd.index.spans import Span, around_holes
 
 DIGEST_BYTES = 8
-_GAPS = re.compile(rb"[ \t\f\r]*\n(?:[ \t\f\r]*\n)*")
+_HOLE = b"\0"
+_GAP_BACKWARDS = re.compile(rb"\n[ \t\f\r\n]+")
+_NOTHING = b"\0"
+"""Fills the place of what says nothing, so that offsets stay what they are; no text has any."""
 
 
 class Words:
@@ -25,20 +28,19 @@ class Words:
         for node in captures.get("comment", ()):
             start, end = node.byte_range
             without_comments[start:end] = b" " * (end - start)
-        self._text = bytes(without_comments)
+        # Read backwards, a gap begins with its one newline that stays: found without looking twice.
+        backwards = bytes(without_comments[::-1])
+        self._text = _GAP_BACKWARDS.sub(_only_its_newline, backwards)[::-1]
 
     def between(self, start: int, end: int, holes: Sequence[Span] = ()) -> bytes:
         """What a piece says without its holes, which are given in order."""
-        text = self._text[start:end]
-        if holes:
-            pieces = []
-            for hole_start, hole_end in holes:
-                pieces.append(self._text[start:hole_start])
-                start = hole_end
-            text = b"\0".join([*pieces, self._text[start:end]])
-        if b"\n" in text:
-            text = _GAPS.sub(b"\n", text)
-        return text.lstrip(b"\n").rstrip()
+        pieces = [self._text[from_:to] for from_, to in around_holes(start, end, holes)]
+        words = _HOLE.join([piece.translate(None, _NOTHING) for piece in pieces])
+        return words.lstrip(b"\n").rstrip()
+
+
+def _only_its_newline(gap: re.Match[bytes]) -> bytes:
+    return b"\n".ljust(len(gap[0]), _NOTHING)
 
 
 def digest_of(*pieces: bytes) -> bytes:

@@ -24,7 +24,7 @@ More captures, beside those of extract.py:
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from collections.abc import Iterable
 from itertools import pairwise
 
 from tree_sitter import Node
@@ -32,6 +32,7 @@ from tree_sitter import Node
 from enrichd.index.digests import Words, digest_of
 from enrichd.index.languages import Language
 from enrichd.index.lines import from_bytes
+from enrichd.index.reading import Reading
 from enrichd.index.regions import Captures, Regions
 from enrichd.index.scopes import Bound, Draft, Scope
 from enrichd.index.sites import SiteCollector
@@ -42,6 +43,7 @@ EVERYTHING = "*"
 """Stands for imports of names that the file does not show."""
 _NEVER = "!"
 """After a name: that it does not return when it is called."""
+_CALLED = CALLABLES | {SymbolKind.PROPERTY}
 
 
 def module_keys(path: str, package_files: frozenset[str]) -> list[str]:
@@ -68,13 +70,12 @@ class Faces:
         self._language = language
         self._captures = captures
         self._regions = regions
-        given = {node.start_byte for node in captures.get("sets", ())}
-        self._uses = [use for use in sites.uses if use[0] not in given]
+        self._uses = sites.uses.without({node.start_byte for node in captures.get("sets", ())})
         self._local_uses = sites.local_uses
         self._words = words
         self._path = path
         self._branches = Spans(captures.get("branch", ()))
-        self._arms = Spans(captures.get("arm", ()))
+        self._reading = Reading(words, self._uses, Spans(captures.get("arm", ())))
         self._statements = Spans(captures.get("statement", ()))
         self._decorated = Spans(captures.get("decorated", ()))
         self._imports = Spans(captures.get("import.statement", ()))
@@ -85,7 +86,8 @@ class Faces:
             self._bodies.setdefault(node.end_byte, []).append(node.start_byte)
         self._headings: dict[int, Span] = {}
         self._parts: dict[str, list[tuple[int, bytes, bytes]]] = {}
-        self._flows: set[Flow] = set()
+        self._flows: set[tuple[str, str, bool]] = set()
+        """What will be a Flow each."""
         folder, _, file = path.rpartition("/")
         is_package = folder and file in language.package_files
         self._package = module_keys(path, language.package_files) if is_package else []
@@ -110,25 +112,26 @@ class Faces:
                     self._import(scope, from_bytes(name), place)
         self._attributes()
         self._exports()
-        if stars := self._captures.get("import.all"):
-            texts = [self._statement_text(self._imports, node.start_byte) for node in stars]
+        if stars := sorted(self._captures.get("import.all", ()), key=lambda node: node.start_byte):
+            statements = [_innermost(self._imports, node.start_byte) for node in stars]
+            texts = [self._reading.of(*statement).text for statement in statements]
             self._add(EVERYTHING, 0, b"\0".join(texts))
-            for node in stars:
-                source = self._source(_innermost(self._imports, node.start_byte))
+            for node, statement in zip(stars, statements, strict=True):
+                source = self._source(statement)
                 self._rest_on_modules(self._keys_of(source or b""), EVERYTHING)
                 self._context(node.start_byte, root, EVERYTHING)
         self._ends(root)
         faces = {}
         for name, parts in self._parts.items():
             parts.sort()
-            binding = digest_of(*(binding for _, binding, _ in parts if binding))
-            faces[name] = Face(binding, digest_of(*(type_ for _, _, type_ in parts)))
-        return faces, sorted(self._flows)
+            binding = digest_of(*[binding for _, binding, _ in parts if binding])
+            faces[name] = Face(binding, digest_of(*[type_ for _, _, type_ in parts]))
+        return faces, [Flow(*flow) for flow in sorted(self._flows)]
 
     def variable_text(self, draft: Draft) -> list[bytes]:
         """The statements that bind a variable, for the digest of its symbol."""
         places = (draft.name_start, *draft.places)
-        return [self._statement_text(self._statements, place) for place in places]
+        return [self._reading.of(*_innermost(self._statements, place)).text for place in places]
 
     def is_implied(self, draft: Draft) -> bool:
         """Whether a definition is used without being named."""
@@ -144,33 +147,23 @@ class Faces:
 
     def _order(self, start: int, end: int) -> bytes:
         """Which of the names in a stretch are bound above it: below, they mean something else."""
-        first = self._first
-        used = (from_bytes(name) for name in _between(self._uses, start, end))
-        return bytes(first.get(name, start) < start for name in used)
+        first = self._first.get
+        return bytes([first(name, start) < start for name in self._uses.between(start, end)])
 
-    def _flow(self, span: Span, onto: str, *, loose: bool = False) -> None:
-        """Let a name rest on all that is used in a stretch."""
-        start, end = span
-        for used in _between(self._uses, start, end):
-            self._flows.add(Flow(from_bytes(used), onto, loose))
+    def _flow(self, names: Iterable[str], onto: str, *, loose: bool = False) -> None:
+        """Let a name rest on others."""
+        self._flows.update([(name, onto, loose) for name in names])
 
     def _context(self, offset: int, within: Draft, name: str) -> bytes:
         """The conditions that a name is bound under, inside a definition."""
         texts = []
         for start, end in self._branches.around(offset):
             if start > within.start or (within.parent is None and start == 0):
-                texts.append(self._without_arms(start, end))
+                condition = self._reading.of(start, end)
+                texts.append(condition.text)
                 # Which branch is taken decides where the name leads.
-                for piece in _pieces(start, end, self._arms.within(start, end)):
-                    self._flow(piece, name, loose=True)
+                self._flow(condition.names, name, loose=True)
         return b"\0".join(texts)
-
-    def _without_arms(self, start: int, end: int) -> bytes:
-        return self._words.between(start, end, self._arms.within(start, end))
-
-    def _statement_text(self, statements: Spans, offset: int) -> bytes:
-        start, end = _innermost(statements, offset)
-        return self._without_arms(start, end)
 
     def _heading(self, draft: Draft) -> Span:
         """From the first decorator to the body."""
@@ -191,20 +184,19 @@ class Faces:
     def _definition(self, draft: Draft, keys: list[str]) -> None:
         around = draft.parent.named() if draft.parent is not None else draft
         heading = self._heading(draft)
+        uses = self._uses.between(*heading)
         text = self._words.between(*heading) + self._order(*heading)
         context = self._context(draft.start, around, draft.name)
         draft.face = digest_of(text, context)
         what = f"{around.descriptors} {draft.kind} {draft.overload}".encode()
         self._add(draft.name, draft.start, what, context, type_=text)
-        self._flow(heading, draft.name)
+        self._flow(uses, draft.name)
         if self._language.may_never_return(text):
             self._add(draft.name + _NEVER, draft.start, what, context)
-        if draft.kind in CALLABLES | {SymbolKind.PROPERTY} and self._language.is_implicit(
-            draft.name
-        ):
+        if draft.kind in _CALLED and self._language.is_implicit(draft.name):
             if around.kind in TYPES:
                 self._add(around.name, draft.start, type_=b"\0".join([what, context, text]))
-                self._flow(heading, around.name)
+                self._flow(uses, around.name)
             elif around.parent is None:
                 for key in keys:
                     self._add(key, draft.start, context, text)
@@ -218,7 +210,8 @@ class Faces:
             places.append(bound.variable.name_start)
         for place in places:
             start, end = _innermost(self._statements, place)
-            text = self._without_arms(start, end) + self._order(start, end)
+            said = self._reading.of(start, end)
+            text = said.text + self._order(start, end)
             context = self._context(place, where, name)
             if symbol:
                 self._add(name, place, where.descriptors.encode(), context, type_=text)
@@ -226,8 +219,7 @@ class Faces:
                 self._add(name, place, where.descriptors.encode(), context, text)
             if where.kind in TYPES:  # what it is made of (TypedDict, NamedTuple, Enum)
                 self._add(where.name, place, type_=text)
-            for part_start, part_end in _pieces(start, end, self._arms.within(start, end)):
-                self._flow((part_start, part_end), name, loose=not symbol)
+            self._flow(said.names, name, loose=not symbol)
         if bound.rebound:
             self._add(name, 0, where.descriptors.encode(), b"bound elsewhere too")
 
@@ -257,7 +249,7 @@ class Faces:
                 self._taken_in.add(key)
                 self._add(key[len(mine) :].partition("/")[0], 0, b"a module of its own")
         ways = pairwise([*keys, name])
-        self._flows.update(Flow(outer, inner, loose=True) for outer, inner in ways)
+        self._flows.update([(outer, inner, True) for outer, inner in ways])
 
     def _keys_of(self, source: bytes) -> list[str]:
         """The modules on the way to what is imported, as keys, the outermost one first."""
@@ -276,46 +268,41 @@ class Faces:
         """What is given to attributes: in a function's body, but seen from outside."""
         for node in self._captures.get("sets", ()):
             start, end = node.byte_range
-            name = _text_of(node)
-            owner = self._regions.at(start).owner.named()
             if not self._is_of_parameter(start):
                 continue  # only the object that a method is called on has its attributes that way
+            name = _text_of(node)
+            owner = self._regions.at(start).owner.named()
             statement = _innermost(self._statements, start)
-            text = self._without_arms(*statement)
+            said = self._reading.of(*statement)
             context = self._context(start, owner, name)
-            rest = [owner.descriptors.encode(), context, text]
-            spans = _pieces(*statement, self._arms.within(*statement))
+            rest = [owner.descriptors.encode(), context, said.text]
+            self._flow(said.names, name, loose=True)
             if rests_on := self._rests_on(owner, (end, statement[1])):
                 rest.append(self._words.between(*rests_on))
-                spans.append(rests_on)
+                self._flow(self._uses.between(*rests_on), name, loose=True)
             self._add(name, start, *rest)
-            for span in spans:
-                self._flow(span, name, loose=True)
 
     def _rests_on(self, owner: Draft, span: Span) -> Span | None:
         """What else of a function decides what a statement's parameters and locals are."""
         heading: Span | None = None
-        first = bisect_left(self._local_uses, (span[0], ""))
-        for offset, name in self._local_uses[first:]:
-            if offset >= span[1]:
-                break
+        local = self._local_uses
+        for offset, name in local.places(*span):
             scope = self._scope_of(offset, name)
             if scope is None or scope.name in self._language.data.definitions:
                 start, body = self._heading(owner)
                 # A condition on a parameter narrows its type.
-                more = sum(used == name for used in _between(self._local_uses, body, owner.end))
-                within = sum(used == name for used in _between(self._local_uses, *span))
-                if scope is None or name in scope.assigned or more > within:
+                more = local.between(body, owner.end).count(name) > local.between(*span).count(name)
+                if scope is None or name in scope.assigned or more:
                     return start, owner.end
                 heading = (start, body)
         return heading
 
     def _is_of_parameter(self, offset: int) -> bool:
         """Whether the attribute at the offset is one of a parameter that stays what it is."""
-        place = bisect_left(self._local_uses, (offset, "")) - 1
-        if place < 0:
+        before = self._local_uses.last_before(offset)
+        if before is None:
             return False
-        start, name = self._local_uses[place]
+        start, name = before
         if start + len(name) + 1 != offset:
             return False
         scope = self._scope_of(start, name)
@@ -350,7 +337,7 @@ class Faces:
                 self._context(node.start_byte, root, EVERYTHING)
         for node in self._captures.get("ends.call", ()):
             if self._regions.at(node.start_byte).scope is module:
-                self._flows.add(Flow(_text_of(node) + _NEVER, EVERYTHING, loose=True))
+                self._flow([_text_of(node) + _NEVER], EVERYTHING, loose=True)
         for node in self._captures.get("bind.delete", ()):
             if self._regions.at(node.start_byte).scope is module:
                 self._context(node.start_byte, root, _text_of(node))
@@ -377,18 +364,4 @@ def _raw(piece: bytes) -> str:
 
 
 def _innermost(spans: Spans, offset: int) -> Span:
-    return next(spans.around(offset), (offset, offset))
-
-
-def _pieces(start: int, end: int, holes: list[Span]) -> list[Span]:
-    pieces = []
-    for hole_start, hole_end in holes:
-        pieces.append((start, hole_start))
-        start = hole_end
-    return [*pieces, (start, end)]
-
-
-def _between(found: list[tuple[int, str]], start: int, end: int) -> list[str]:
-    first = bisect_left(found, (start, ""))
-    last = bisect_left(found, (end, ""))
-    return [name for _, name in found[first:last]]
+    return spans.innermost(offset) or (offset, offset)

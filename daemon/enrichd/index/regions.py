@@ -118,9 +118,7 @@ def _define(language: Language, here: Region, name: str, start: int, end: int) -
         scope = scope.parent
     rule = language.data.definitions[name]
     kind = rule.within.get(scope.name, rule.kind)
-    draft = Draft(here.owner, kind, start, end, has_body=True)
-    here.owner.children.append(draft)
-    return draft
+    return Draft(here.owner, kind, start, end, has_body=True)
 
 
 def _give_name(stack: list[tuple[int, Region]], start: int, name: str) -> None:

@@ -15,7 +15,6 @@ class Draft:
     """A symbol in the making."""
 
     __slots__ = (
-        "children",
         "descriptors",
         "end",
         "face",
@@ -44,8 +43,6 @@ class Draft:
         self.overload = False
         self.face = b""
         self.sites: list[Site] = []
-        self.children: list[Draft] = []
-        """The definitions with a body that stand directly in this one's."""
         self.places: list[int] = []
         """For a variable: where else it is bound."""
 

@@ -9,6 +9,7 @@ from collections.abc import Set as AbstractSet
 
 from enrichd.index.bindings import BIND_ONLY
 from enrichd.index.lines import from_bytes, position
+from enrichd.index.reading import Uses
 from enrichd.index.regions import Captures, Regions
 from enrichd.index.scopes import Draft, Resolver
 from enrichd_tracker.model import Binding, Canary, Role, Site
@@ -36,6 +37,9 @@ _ROLES = (
 )
 
 
+_BUILTIN, _IMPORTED, _BY_TYPE = Binding.BUILTIN, Binding.IMPORTED, Binding.MEMBER
+
+
 class SiteCollector:
     """Gives each draft of one file its sites."""
 
@@ -54,10 +58,10 @@ class SiteCollector:
         self._starts = starts
         self._proof: tuple[Site, Draft] | None = None
         self.import_sites: list[tuple[int, int]] = []
-        self.uses: list[tuple[int, str]] = []
-        """(offset, name) of every use that may lead out of its function, in order."""
-        self.local_uses: list[tuple[int, str]] = []
-        """(offset, name) of the uses of parameters and local variables, in order."""
+        self.uses = Uses()
+        """Every use that may lead out of its function."""
+        self.local_uses = Uses()
+        """The uses of parameters and local variables, by their names as they stand in the text."""
 
     def collect(self, quoted: AbstractSet[int]) -> None:  # noqa: PLR0912, PLR0915 (calls cost more)
         """Visit every identifier in the order of the text; those at ``quoted`` prove nothing."""
@@ -72,6 +76,8 @@ class SiteCollector:
         bounds = [*self._regions.bounds, len(text) + 1]
         parts = self._regions.parts
         place, next_bound = -1, -1
+        use_offset, use_name = self.uses.offsets.append, self.uses.names.append
+        local_offset, local_name = self.local_uses.offsets.append, self.local_uses.names.append
         last_end = -1
         imported = False  # whether the name before is an import's, or reached from one by members
 
@@ -94,10 +100,11 @@ class SiteCollector:
                 last_end = end
                 if verdict is False:
                     imported = False
-                    self.local_uses.append((start, name))
+                    local_offset(start)
+                    local_name(name)
                     continue
                 binding = verdict.binding
-                imported = binding is Binding.IMPORTED
+                imported = binding is _IMPORTED
                 draft = verdict.target
                 # what a call of a variable calls is for its type to say
                 if draft is not None and (draft.has_body or _ROLES[reason] is not Role.CALL):
@@ -105,15 +112,18 @@ class SiteCollector:
             elif reason < _IMPORT:
                 imported = imported and (start == last_end + 1 or self._dotted(last_end, start))
                 last_end = end
-                binding = Binding.IMPORTED if imported else Binding.MEMBER
+                binding = _IMPORTED if imported else _BY_TYPE
             elif reason == _IMPORT:
-                binding = Binding.IMPORTED
+                binding = _IMPORTED
             else:
                 imported = False
                 last_end = end
                 continue
-            if binding is not Binding.BUILTIN:
-                self.uses.append((start, name))
+            if not ascii_only:
+                name = from_bytes(name)
+            if binding is not _BUILTIN:
+                use_offset(start)
+                use_name(name)
             if start >= next_line:
                 while start >= next_line:
                     line += 1
@@ -122,8 +132,6 @@ class SiteCollector:
             column = start - line_start
             if reason == _IMPORT:
                 self.import_sites.append((line, column))
-            if not ascii_only:
-                name = from_bytes(name)
             site = Site(name, line, column, _ROLES[reason], binding, target, None, unparsed)
             add(site)
             if draft is not None and self._proof is None and start not in quoted:

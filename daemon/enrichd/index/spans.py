@@ -11,6 +11,16 @@ Span = tuple[int, int]
 """Where a stretch begins and where it ends, as byte offsets."""
 
 
+def around_holes(start: int, end: int, holes: Iterable[Span]) -> list[Span]:
+    """What is left of a stretch without some that lie inside it, in order."""
+    pieces = []
+    for hole_start, hole_end in holes:
+        pieces.append((start, hole_start))
+        start = hole_end
+    pieces.append((start, end))
+    return pieces
+
+
 class Spans:
     """Finds the stretches around a place."""
 
@@ -26,18 +36,23 @@ class Spans:
             self._parents.append(open_[-1] if open_ else -1)
             open_.append(place)
 
+    def innermost(self, offset: int) -> Span | None:
+        """The innermost one that holds the offset."""
+        place = self._place(offset)
+        return self._spans[place] if place >= 0 else None
+
     def around(self, offset: int) -> Iterator[Span]:
         """Those that hold the offset, the innermost one first."""
-        place = bisect_right(self._starts, offset) - 1
+        place = self._place(offset)
         while place >= 0:
-            span = self._spans[place]
-            if offset < span[1]:
-                yield span
+            yield self._spans[place]
             place = self._parents[place]
 
-    def hold(self, offset: int) -> bool:
-        """Whether one of them holds the offset."""
-        return next(self.around(offset), None) is not None
+    def _place(self, offset: int) -> int:
+        place = bisect_right(self._starts, offset) - 1
+        while place >= 0 and self._spans[place][1] <= offset:
+            place = self._parents[place]
+        return place
 
     def within(self, start: int, end: int) -> list[Span]:
         """The outermost of those that lie inside, in order."""

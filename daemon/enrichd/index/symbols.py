@@ -9,6 +9,7 @@ from enrichd.index.faces import Faces
 from enrichd.index.lines import position
 from enrichd.index.naming import descriptor
 from enrichd.index.scopes import Draft
+from enrichd.index.spans import Span
 from enrichd_tracker.model import FoundSymbol
 
 
@@ -32,6 +33,10 @@ def found_symbols(
 ) -> list[FoundSymbol]:
     """The symbols of a file; ``module`` is its dotted name, ``starts`` its lines' offsets."""
     places = {id(draft): place for place, draft in enumerate(drafts)}
+    bodies: dict[int, list[Span]] = {}  # of the definitions directly inside each
+    for draft in drafts:
+        if draft.has_body and draft.parent is not None:
+            bodies.setdefault(id(draft.parent), []).append((draft.start, draft.end))
     qualified_names: list[str] = []
     symbols = []
     for draft in drafts:
@@ -43,6 +48,10 @@ def found_symbols(
             name = draft.name
             qualified_name = f"{qualified_names[parent]}.{name}" if parent else name
         qualified_names.append(qualified_name)
+        if draft.has_body:  # without what is a symbol with a body inside it
+            own_text = [words.between(draft.start, draft.end, bodies.get(id(draft), ()))]
+        else:
+            own_text = faces.variable_text(draft)
         symbols.append(
             FoundSymbol(
                 draft.descriptors,
@@ -53,7 +62,7 @@ def found_symbols(
                 *position(starts, draft.name_start),
                 *position(starts, draft.start),
                 *position(starts, draft.end),
-                _digest(draft, words, faces),
+                digest_of(*own_text),
                 draft.face,
                 [position(starts, place) for place in draft.places],
                 draft.overload,
@@ -62,11 +71,3 @@ def found_symbols(
             )
         )
     return symbols
-
-
-def _digest(draft: Draft, words: Words, faces: Faces) -> bytes:
-    """Of the symbol's own text: without what is a symbol with a body inside it."""
-    if not draft.has_body:
-        return digest_of(*faces.variable_text(draft))
-    inside = [(child.start, child.end) for child in draft.children if child.name]
-    return digest_of(words.between(draft.start, draft.end, inside))

@@ -170,6 +170,11 @@ def test_a_package_has_the_modules_that_it_imports_from(statement: str) -> None:
     assert "sub" in differing(before, now)[0]
 
 
+def test_imports_of_everything_look_the_same_wherever_their_tree_lies_in_memory() -> None:
+    imports = "".join(f"from .{name} import *\n" for name in "abcdefgh")
+    assert len({_extract("#" * above + "\n" + imports).faces["*"] for above in range(20)}) == 1
+
+
 def test_a_file_goes_by_each_of_its_dotted_names() -> None:
     keys = {name for name in _extract("").faces if "/" in name}
     assert keys == {"mod/", "sub/mod/", "pkg/sub/mod/", "src/pkg/sub/mod/"}
