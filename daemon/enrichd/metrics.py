@@ -6,6 +6,10 @@ number of servers, operations and reasons.
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections.abc import Callable, Iterator
+from itertools import accumulate
+
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -13,14 +17,61 @@ from prometheus_client import (
     Histogram,
     disable_created_metrics,
 )
+from prometheus_client.core import HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
 
-from enrichd_tracker.model import JobStatus
+from enrichd_tracker.model import ENDS
 
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 _REQUEST_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 30)
 _STAGE_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 _TICK_BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1)
+
+
+class _Series:
+    __slots__ = ("counts", "sum_s")
+
+    def __init__(self) -> None:
+        self.counts = [0] * (len(_REQUEST_BUCKETS) + 1)
+        self.sum_s = 0.0
+
+
+class RequestTimes(Collector):
+    """How long language servers took, by server and method.
+
+    There are thousands of requests a second and few scrapes: a histogram is made of them only
+    when somebody looks.
+    """
+
+    def __init__(self) -> None:
+        self._series: dict[tuple[str, str], _Series] = {}
+
+    def observer(self, server: str) -> Callable[[str, float], None]:
+        """Takes a method and the seconds that this server took for it."""
+        known: dict[str, _Series] = {}
+
+        def observe(method: str, seconds: float) -> None:
+            if (series := known.get(method)) is None:
+                series = self._series.setdefault((server, method), _Series())
+                known[method] = series
+            series.counts[bisect_left(_REQUEST_BUCKETS, seconds)] += 1
+            series.sum_s += seconds
+
+        return observe
+
+    def collect(self) -> Iterator[Metric]:
+        family = HistogramMetricFamily(
+            "enrichd_lsp_request_duration_seconds",
+            "Time that language servers took to answer.",
+            labels=("server", "method"),
+        )
+        bounds = [*map(floatToGoString, _REQUEST_BUCKETS), "+Inf"]
+        for labels, series in self._series.items():
+            counts = accumulate(series.counts)
+            family.add_metric(labels, list(zip(bounds, counts, strict=True)), series.sum_s)
+        yield family
 
 
 class EmbeddingMetrics:
@@ -69,13 +120,8 @@ class Metrics:
         self.drift_checks = counter(
             "drift_checks", "Settled symbols that were asked about again, by result.", "result"
         )
-        self.requests = Histogram(
-            "enrichd_lsp_request_duration_seconds",
-            "Time that language servers took to answer.",
-            ("server", "method"),
-            registry=registry,
-            buckets=_REQUEST_BUCKETS,
-        )
+        self.requests = RequestTimes()
+        registry.register(self.requests)
         self.server_state = gauge(
             "lsp_server_state", "1 for the state that a server is in.", "server", "state"
         )
@@ -92,7 +138,7 @@ class Metrics:
             "monitor_last_tick_timestamp_seconds", "When the monitor last ticked, Unix time."
         )
         self.jobs = counter("jobs", "Jobs that ended, by status.", "status")
-        for status in (JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED):
+        for status in ENDS:
             self.jobs.labels(status)
         self.jobs_zero_files = counter(
             "jobs_completed_zero_files", "Jobs that completed without a file to index."

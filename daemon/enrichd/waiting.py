@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
@@ -23,6 +24,8 @@ from enrichd_tracker.store.port import Reader, Store, WorkspaceCounts
 
 _LOOK_EVERY_S = 0.1
 _LOOK_AT_LEAST_EVERY_S = 1.0
+_TELL_EVERY_S = 0.5
+"""Orphans are counted for it."""
 _AT_LEAST_EVERY_S = 5.0
 """The monitor's ticks change what is served without news."""
 
@@ -96,7 +99,10 @@ class Waiting:
 
     async def orphans(self, workspace: Workspace) -> int:
         """How many symbols lack an outcome."""
-        return sum((await self._store.read(partial(_found, workspace))).orphans.values())
+        by_language = await self._store.read(
+            lambda reader: reader.orphans_by_language(workspace.id)
+        )
+        return sum(by_language.values())
 
     async def until_settled(
         self,
@@ -112,8 +118,11 @@ class Waiting:
         """
         progress = self._enrichment.progress
         seen = progress.count
+        told_at = -math.inf
         while not await self._enrichment.settled(workspace.id, retries=retries):
-            await advance(await self.orphans(workspace))
+            if (now := self._clock.monotonic()) - told_at >= _TELL_EVERY_S:
+                told_at = now
+                await advance(await self.orphans(workspace))
             await self._clock.sleep(_LOOK_EVERY_S)
             with suppress(TimeoutError):
                 await within(self._clock, _LOOK_AT_LEAST_EVERY_S, progress.after(seen))

@@ -25,10 +25,11 @@ from enrichd.enrich.questions import BY_TEXT, ExternalPolicy, keeps_external
 from enrichd.enrich.queue import WorkQueue
 from enrichd.enrich.recorder import Recorder
 from enrichd.enrich.second_look import SecondLook
-from enrichd.enrich.sources import Sources, is_new, stat_of
+from enrichd.enrich.sources import Sources, is_new
 from enrichd.enrich.trials import Trials
+from enrichd.file_stat import stat_of
 from enrichd.lsp.client import Client
-from enrichd.lsp.positions import path_to_uri, uri_to_path
+from enrichd.lsp.positions import path_to_uri
 from enrichd.lsp.supervisor import Supervisor
 from enrichd.lsp.wire import Answered, Died, Ending, Reply, Target
 from enrichd_tracker.errors import StoreUnavailable
@@ -37,6 +38,7 @@ from enrichd_tracker.store.port import Store
 
 _DOUBT_S = 1.0
 _AHEAD = 32  # questions prepared for each place in the window
+_TOGETHER = 8  # attempts concluded in one go, while questions enough are prepared
 _TRY_AGAIN_S = 1.0
 
 _log = structlog.get_logger()
@@ -86,13 +88,13 @@ class LaneWorker:
         self._graph = 0  # how often it has changed
         self._client: Client | None = None
         self._asks: deque[Ask] = deque()
-        self._flight = Flight(path_to_uri(workspace.root), self._made_just_now)
+        self._flight = Flight(path_to_uri(workspace.root), lambda uri: is_new(uri, clock.time()))
         self._attempts: dict[int, Attempt] = {}
         self._settled: list[Attempt] = []
         self._held: list[Work] = []  # of files that changed since they were indexed
         self._check: tuple[Work, Ledger] | None = None  # until it has given way or ended
         self._second_look = SecondLook(
-            probe, clock, self._settle, name=str(lane), timeout_s=request_timeout_s
+            probe, clock, self._settle_late, name=str(lane), timeout_s=request_timeout_s
         )
         self._wake = asyncio.Event()
         self._ended = False
@@ -167,6 +169,8 @@ class LaneWorker:
                     await self._clock.sleep(_TRY_AGAIN_S)
                     self._wake.set()
                 self._pump()
+                if not self._asks:
+                    self._recorder.hurry()  # what is in flight now is the last
         finally:
             await self._second_look.close()
 
@@ -298,12 +302,9 @@ class LaneWorker:
                 self._settle(each, answer)
         self._asks.extend(again)
         self._pump()
-        if len(self._asks) < self.supervisor.profile.window * _AHEAD // 2:
+        low = self.supervisor.profile.window * _AHEAD // 2
+        if len(self._asks) < low or not self._flight or len(self._settled) >= _TOGETHER:
             self._wake.set()
-
-    def _made_just_now(self, uri: str) -> bool:
-        path = uri_to_path(uri)
-        return path is None or is_new(path, self._clock.time())
 
     def _settle(self, ask: Ask, reply: Reply[list[Target]]) -> None:
         attempt = ask.attempt
@@ -316,7 +317,10 @@ class LaneWorker:
             attempt.condemned(judge(reply, proved=proved_now, timeout_s=self._timeout_s))
         if not attempt.open:
             self._settled.append(attempt)
-            self._wake.set()
+
+    def _settle_late(self, ask: Ask, reply: Reply[list[Target]]) -> None:
+        self._settle(ask, reply)
+        self._wake.set()
 
     # After the answer.
 
@@ -327,16 +331,13 @@ class LaneWorker:
         current = [each for each in settled if self._attempts.get(each.work.symbol_id) is each]
         prepared = False
         try:
-            prepared = not current or await self._prepare(current)
+            await self._edges.prepare(current)
+            prepared = not self.paused
         finally:
             if not prepared:
                 self._settled = [*current, *self._settled]
         for attempt in current if prepared else ():
             await self._conclude_or_go_on(attempt)
-
-    async def _prepare(self, attempts: list[Attempt]) -> bool:
-        await self._edges.prepare(attempts)
-        return not self.paused
 
     async def _conclude_or_go_on(self, attempt: Attempt) -> None:
         onward, stale = self._edges.locate(attempt, self.supervisor.encoding)

@@ -1,9 +1,10 @@
-"""Writes what the workers find out, as many results to a transaction as have come together."""
+"""Writes what the workers find out, as many results to a transaction as come together."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from typing import TypeVar
 
 import structlog
@@ -28,6 +29,9 @@ from enrichd_tracker.store.port import Batch, Charge, Store
 T = TypeVar("T")
 
 _BATCH_SYMBOLS = 500
+_ENOUGH_SYMBOLS = 100
+_WAIT_FOR_COMPANY_S = 0.05
+"""A transaction costs as much as the rows of some ten symbols."""
 _MOST_WAITING = 5_000
 _TRY_AGAIN_S = 1.0
 
@@ -59,6 +63,7 @@ class Recorder:
         self._released: list[int] = []
         self._again = False  # some of these are to be claimed at once
         self._work = asyncio.Event()
+        self._hurried = asyncio.Event()
         self._lock = asyncio.Lock()  # one batch at a time is written
         self._writing = 0
         self.problem = ""
@@ -91,6 +96,8 @@ class Recorder:
         self._metrics.attempts.inc()
         self._metrics.enriched.inc()
         self._work.set()
+        if len(self._outcomes) >= _ENOUGH_SYMBOLS:
+            self.hurry()
 
     def failed(
         self, work: Work, origin: Origin, edges: list[ResolvedEdge], judgement: Judgement
@@ -129,6 +136,8 @@ class Recorder:
         self._released.extend(ids)
         self._again = self._again or (at_once and bool(ids))
         self._work.set()
+        if at_once:
+            self.hurry()
 
     async def replace(self, outcomes: list[Outcome], *, recount: bool) -> bool:
         """Write a settled symbol's outcomes in place of those that are stored.
@@ -146,10 +155,18 @@ class Recorder:
             self._on_commit(False)
         return written
 
+    def hurry(self) -> None:
+        """Nothing more is about to come: what is here need not wait for it."""
+        if self.waiting:
+            self._hurried.set()
+
     async def run(self) -> None:
         """Write for ever; ``drain`` writes what is left."""
         while True:
             await self._work.wait()
+            with suppress(TimeoutError):
+                await within(self._clock, _WAIT_FOR_COMPANY_S, self._hurried.wait())
+            self._hurried.clear()
             self._work.clear()
             await self.drain()
 
@@ -191,7 +208,8 @@ class Recorder:
         for symbol_id in (*released, *concluded, *charged):
             self._queue.done(symbol_id)
         committed = await self._insist(lambda: self._store.commit(batch))
-        await self._insist(lambda: self._store.release(released))
+        if released:
+            await self._insist(lambda: self._store.release(released))
         self.generation += 1
         for symbol_id in committed.dropped:
             self._tracker.clear_failure(symbol_id)

@@ -11,7 +11,8 @@ from pathlib import Path
 from msgspec import Struct
 
 from enrichd.enrich.externals import name_of
-from enrichd.enrich.sources import BOM, Sources, stat_of
+from enrichd.enrich.sources import BOM, Sources
+from enrichd.file_stat import stat_of
 from enrichd.index.languages import suffixes
 from enrichd.lsp.positions import from_server, uri_to_path
 from enrichd.lsp.wire import Target
@@ -69,7 +70,7 @@ class Resolver:
         self._batch += 1
         paths = {self.relative(target) for target in targets}
         needed = {each for each in paths if each is not None} | set(own)
-        while wanted := needed - self._files.keys():
+        while wanted := {each for each in needed if each not in self._files}:
             generation = self._generation
             read = await self._store.read(partial(_definitions, self._workspace_id, wanted))
             if generation == self._generation:  # else the graph has changed meanwhile

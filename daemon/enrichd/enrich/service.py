@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
 import structlog
 from msgspec import Struct
-from prometheus_client import Histogram
 
 from enrichd.clock import Clock
 from enrichd.enrich.drift import DriftCheck
@@ -164,7 +162,7 @@ class Enrichment:
             request_timeout_s=self._options.request_timeout_s,
             canary=lambda: self._canary(lane),
             on_change=lambda _: self._server_changed(lane),
-            observe=self._observer(profile.name),
+            observe=self._metrics.requests.observer(profile.name),
             documents=lambda: self._documents(lane),
         )
         resolver = Resolver(self._store, workspace.id, root, self._sources)
@@ -266,34 +264,27 @@ class Enrichment:
         Without ``retries`` symbols that wait for their next attempt are not waited for. A lane
         whose server is not there, or does not stay up, can't be waited for.
         """
-        if self.recorder.waiting:
+        if self.recorder.waiting or self._is_busy(workspace_id):
             return False
         waiting = await self._store.read(
-            lambda reader: _waiting(reader, workspace_id, retries=retries)
+            lambda reader: reader.orphans_by_language(workspace_id, retries=retries)
         )
+        return not self._is_busy(workspace_id) and not any(
+            waiting.get(each.lane.language) for each in self._served(workspace_id)
+        )
+
+    def _is_busy(self, workspace_id: int) -> bool:
+        return not all(worker.idle for worker in self._served(workspace_id))
+
+    def _served(self, workspace_id: int) -> Iterator[LaneWorker]:
         for worker in self._of(workspace_id):
             server = worker.supervisor.snapshot()
-            if server.state is ServerState.UNAVAILABLE:
-                continue
-            if server.state is ServerState.BACKING_OFF and server.breaker_open:
-                continue
-            if not worker.idle or waiting[worker.lane.language] > 0:
-                return False
-        return True
+            resting = server.state is ServerState.BACKING_OFF and server.breaker_open
+            if server.state is not ServerState.UNAVAILABLE and not resting:
+                yield worker
 
     def _of(self, workspace_id: int) -> list[LaneWorker]:
         return [worker for lane, worker in self.lanes.items() if lane.workspace_id == workspace_id]
-
-    def _observer(self, server: str) -> Callable[[str, float], None]:
-        requests = self._metrics.requests
-        known: dict[str, Histogram] = {}
-
-        def observe(method: str, seconds: float) -> None:
-            if (series := known.get(method)) is None:
-                series = known[method] = requests.labels(server, method)
-            series.observe(seconds)
-
-        return observe
 
     async def _canary(self, lane: Lane) -> Canary | DocumentProbe | None:
         def find(reader: Reader) -> Canary | DocumentProbe | None:
@@ -372,15 +363,6 @@ class Enrichment:
         if forgotten:
             worker.trials.acquit()
         self._required[worker.lane] = wanted
-
-
-def _waiting(reader: Reader, workspace_id: int, *, retries: bool) -> Counter[str]:
-    """Orphans by language; without ``retries`` those that wait for their next attempt are none."""
-    found = Counter(reader.orphans_by_language(workspace_id))
-    if not retries:
-        failures = reader.failures(workspace_id, skipped=False)
-        found.subtract(each.lane.language for each in failures)
-    return found
 
 
 def settings_digest(profile: Profile) -> str:

@@ -56,12 +56,15 @@ def families() -> dict[str, Metric]:
 
 @pytest.fixture
 def labels() -> dict[str, tuple[str, ...]]:
-    """Declared labels of each metric, by the same names."""
+    """Labels of each metric, by the same names: as declared, or those of a sample."""
+    metrics = Metrics()
+    metrics.requests.observer("ty")("textDocument/definition", 0.1)
+    (family,) = metrics.requests.collect()
     return {
         collector._name + ("_total" if collector._type == "counter" else ""): collector._labelnames
-        for collector in vars(Metrics()).values()
+        for collector in vars(metrics).values()
         if hasattr(collector, "_labelnames")
-    }
+    } | {family.name: tuple(family.samples[-1].labels)}
 
 
 @pytest.mark.parametrize("name", PROMISED)
@@ -84,6 +87,30 @@ def test_every_metric_is_named_and_explained_as_the_others(families: dict[str, M
 def test_no_label_can_carry_a_path_or_a_symbol(labels: dict[str, tuple[str, ...]]) -> None:
     allowed = {name for _, names in PROMISED.values() for name in names}
     assert {name for names in labels.values() for name in names} <= allowed
+
+
+def test_the_time_of_a_request_is_in_its_bucket_and_all_above() -> None:
+    metrics = Metrics()
+    observe = metrics.requests.observer("ty")
+    for seconds in (0.0005, 0.002, 0.03, 31.0):
+        observe("textDocument/definition", seconds)
+    metrics.requests.observer("ty")("textDocument/definition", 0.002)  # after a restart, say
+
+    def value(sample: str, **more: str) -> float | None:
+        labels = {"server": "ty", "method": "textDocument/definition", **more}
+        return metrics.registry.get_sample_value(
+            f"enrichd_lsp_request_duration_seconds_{sample}", labels
+        )
+
+    assert [value("bucket", le=le) for le in ("0.0005", "0.001", "0.0025", "0.05", "30.0")] == [
+        1,
+        1,
+        3,
+        4,
+        4,
+    ]
+    assert value("bucket", le="+Inf") == value("count") == 5
+    assert value("sum") == pytest.approx(31.0345)
 
 
 def test_no_series_says_when_another_was_created() -> None:

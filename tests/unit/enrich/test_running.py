@@ -166,6 +166,7 @@ async def test_results_are_written_in_batches_and_their_symbols_are_in_flight_no
     room.recorder.released([work(2)])
     assert room.recorder.waiting == 3
     room.run(room.recorder.run())
+    room.recorder.hurry()
     await settle()
     (batch,) = room.shelf.batches
     assert [each.symbol_id for each in batch.outcomes] == [0]
@@ -173,6 +174,29 @@ async def test_results_are_written_in_batches_and_their_symbols_are_in_flight_no
     assert room.shelf.released == [2]
     assert room.recorder.waiting == room.queue.known == 0
     assert (room.commits, room.recorder.generation) == (1, 1)
+
+
+async def test_results_wait_a_moment_for_others_to_share_a_transaction(room: Room) -> None:
+    room.run(room.recorder.run())
+    room.recorder.succeeded(work(0), TY, [])
+    await settle()
+    room.recorder.succeeded(work(1), TY, [])
+    await settle()
+    assert not room.shelf.batches
+    await pass_time(room.clock, 0.05)
+    assert [len(each.outcomes) for each in room.shelf.batches] == [2]
+
+
+async def test_enough_results_wait_for_nobody_and_nor_do_the_last_ones(room: Room) -> None:
+    room.run(room.recorder.run())
+    for number in range(100):
+        room.recorder.succeeded(work(number), TY, [])
+    await settle()
+    assert [len(each.outcomes) for each in room.shelf.batches] == [100]
+    room.recorder.succeeded(work(100), TY, [])
+    room.recorder.hurry()
+    await settle()
+    assert [len(each.outcomes) for each in room.shelf.batches] == [100, 1]
 
 
 async def test_a_definitive_failure_writes_its_error_beside_its_charge(room: Room) -> None:

@@ -10,6 +10,7 @@ import msgspec
 from enrichd_tracker.model import Origin, Site
 from enrichd_tracker.store.port import StoredSymbol
 from enrichd_tracker.store.rows import SYMBOL, symbol_of
+from enrichd_tracker.store.slices import padded, select_in
 
 _sites = msgspec.msgpack.Decoder(list[Site])
 
@@ -18,13 +19,13 @@ def unsettled(
     connection: sqlite3.Connection, names: Iterable[str], workspace_id: int
 ) -> list[StoredSymbol]:
     """Symbols that mention one of the names, under any alias, and lack an outcome."""
-    found = _with_aliases(connection, names)
+    marks, values = padded(_with_aliases(connection, names))
     rows = connection.execute(
         f"""{SYMBOL} WHERE symbol.id IN (SELECT symbol_id FROM mention
-                WHERE name IN ({_marks(found)}))
+                WHERE name IN ({marks}))
             AND (symbol.pending <> 0 OR symbol.failed <> 0)
             AND symbol.workspace_id = ?""",
-        (*found, workspace_id),
+        (*values, workspace_id),
     )
     return [symbol_of(row) for row in rows]
 
@@ -33,28 +34,29 @@ def last_answer(
     connection: sqlite3.Connection, names: Iterable[str], workspace_id: int
 ) -> tuple[Origin, float] | None:
     """The newest answer to a symbol that mentions one of the names, under any alias."""
-    found = _with_aliases(connection, names)
+    marks, values = padded(_with_aliases(connection, names))
     row = connection.execute(
         f"""SELECT origin.server, origin.version, max(edge.at)
             FROM mention JOIN symbol ON symbol.id = mention.symbol_id
                 JOIN edge ON edge.source = symbol.id AND edge.operation <> 'syntax'
                 JOIN origin ON origin.id = edge.origin_id
-            WHERE mention.name IN ({_marks(found)}) AND symbol.workspace_id = ?""",
-        (*found, workspace_id),
+            WHERE mention.name IN ({marks}) AND symbol.workspace_id = ?""",
+        (*values, workspace_id),
     ).fetchone()
     return (Origin(row[0], row[1]), row[2]) if row[2] is not None else None
 
 
 def unresolved(connection: sqlite3.Connection, names: Iterable[str], workspace_id: int) -> int:
     """Sites of one of the names, in symbols that have their outcomes, without any edge."""
-    found = set(_with_aliases(connection, names))
+    found = _with_aliases(connection, names)
+    marks, values = padded(found)
     rows = connection.execute(
         f"""SELECT DISTINCT site.symbol_id, site.data
             FROM mention JOIN site ON site.symbol_id = mention.symbol_id
                 JOIN symbol ON symbol.id = mention.symbol_id
-            WHERE mention.name IN ({_marks(list(found))}) AND symbol.pending = 0
+            WHERE mention.name IN ({marks}) AND symbol.pending = 0
                 AND symbol.workspace_id = ?""",
-        (*found, workspace_id),
+        (*values, workspace_id),
     )
     number = 0
     for symbol_id, data in rows:
@@ -69,14 +71,7 @@ def unresolved(connection: sqlite3.Connection, names: Iterable[str], workspace_i
 def _with_aliases(connection: sqlite3.Connection, names: Iterable[str]) -> list[str]:
     every, fresh = set(names), set(names)
     while fresh:
-        marks = sorted(fresh)
-        rows = connection.execute(
-            f"SELECT DISTINCT alias FROM alias WHERE original IN ({_marks(marks)})", marks
-        )
+        rows = select_in(connection, "SELECT DISTINCT alias FROM alias WHERE", fresh, "original")
         fresh = {row[0] for row in rows} - every
         every |= fresh
     return list(every)
-
-
-def _marks(values: list[str]) -> str:
-    return ",".join("?" * len(values))

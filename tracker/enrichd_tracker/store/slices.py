@@ -1,26 +1,34 @@
-"""Rows by many ids: in slices that SQLite can take."""
+"""Rows by many ids: in slices that SQLite can take, with few statements for all their lengths."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeVar
+
+T = TypeVar("T", int, str, bytes)
+
+_MOST = 512
 
 
 def select_in(
-    connection: sqlite3.Connection,
-    query: str,
-    ids: Iterable[int] | Iterable[str] | Iterable[bytes],
-    column: str = "id",
+    connection: sqlite3.Connection, query: str, ids: Iterable[T], column: str = "id"
 ) -> list[tuple[Any, ...]]:
-    """The rows of ``query``, which ends before its last condition, with ``column`` in ``ids``.
-
-    They come in slices that SQLite can take.
-    """
+    """The rows of ``query``, which ends before its last condition, with ``column`` in ``ids``."""
     wanted = sorted(ids)
     rows: list[tuple[Any, ...]] = []
-    for start in range(0, len(wanted), 500):
-        part = wanted[start : start + 500]
-        marks = ",".join("?" * len(part))
-        rows += connection.execute(f"{query} {column} IN ({marks})", part).fetchall()
+    for start in range(0, len(wanted), _MOST):
+        marks, values = padded(wanted[start : start + _MOST])
+        rows += connection.execute(f"{query} {column} IN ({marks})", values).fetchall()
     return rows
+
+
+def padded(values: Sequence[Any]) -> tuple[str, list[Any]]:
+    """The marks for ``IN (...)`` and the values, the last one repeated up to a power of two.
+
+    Every length would be a statement of its own otherwise: to be prepared, and kept for long.
+    """
+    if not values:
+        return "", []
+    number = 1 << (len(values) - 1).bit_length()
+    return ",".join("?" * number), [*values, *list(values[-1:]) * (number - len(values))]
