@@ -1,1 +1,1 @@
-"""Measures enrichd against what it stands on; every figure is a ratio of two runs in one go."""
+"""Measures enrichd against its limits and its peers; what is compared is run in turn."""

@@ -1,68 +1,52 @@
-"""What a daemon costs that has nothing to do: its share of a core over a minute."""
+"""What a daemon costs that has nothing to do, with the whole of Django loaded."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-import tempfile
 import time
-from pathlib import Path
 
-from bench.figures import Figure
+from tests.repositories import DJANGO
+from tests.running import running
 
-_SETTLE_S = 120.0
+from bench import processes
+from bench.figures import Figure, Task
+from bench.indexed import place_for
+from bench.trees import unpacked
+
+_SETTLE_S = 600.0
 _WATCH_S = 65.0  # longer than a round of looking at every file
+_CALM_S = 65.0  # what was under way comes to its end, and memory is given back
 
 
-def measure(repo: Path, pairs: int) -> list[Figure]:
-    """Per cent of one core, once everything is enriched; and the daemon's memory."""
-    del pairs
-    enrichd = Path(sys.executable).parent / "enrichd"
-    with tempfile.TemporaryDirectory() as scratch:
-        config = Path(scratch) / "config.toml"
-        config.write_text(
-            '[daemon]\ndatabase = "graph.db"\nsocket = "enrichd.sock"\nlisten = ""\n'
-            f'[[workspace]]\nname = "bench"\nroot = "{repo}"\n'
+def measure(task: Task) -> list[Figure]:
+    """Per cent of one core and wake-ups over a minute; the daemon's own memory."""
+    place = place_for(unpacked(DJANGO), served=True)
+    with running(place) as daemon:
+        task.say("idle: a daemon indexes and enriches django")
+        daemon.wait_until_settled(timeout_s=_SETTLE_S)
+        busiest = processes.peak_mib(daemon.pid)
+        task.say("idle: calm")
+        time.sleep(_CALM_S)
+        task.say("idle: watched")
+        cpu_s, wakes, started = (
+            processes.cpu_s(daemon.pid),
+            processes.wake_ups(daemon.pid),
+            time.monotonic(),
         )
-        with subprocess.Popen(
-            [enrichd, "run", "--config", config], stderr=subprocess.PIPE, text=True
-        ) as daemon:
-            try:
-                _until_settled(enrichd, config)
-                before, started = _cpu_s(daemon.pid), time.monotonic()
-                time.sleep(_WATCH_S)
-                used = _cpu_s(daemon.pid) - before
-                share = 100 * used / (time.monotonic() - started)
-                memory = _rss_mib(daemon.pid)
-            finally:
-                daemon.terminate()
-                daemon.communicate(timeout=30)
+        time.sleep(_WATCH_S)
+        over_s = time.monotonic() - started
+        share = 100 * (processes.cpu_s(daemon.pid) - cpu_s) / over_s
+        a_minute = (processes.wake_ups(daemon.pid) - wakes) / over_s * 60
+        memory = processes.resident_mib(daemon.pid)
+        daemon.terminate()
     return [
-        Figure("idle", "per cent of one core, nothing to do", share, 0.2),
-        Figure("idle", "resident memory of the daemon, MiB", memory, 150),
+        Figure("idle", "share of one core", share, "%", budget=0.2, note=f"over {over_s:.0f} s"),
+        Figure("idle", "wake-ups", a_minute, "/min"),
+        Figure(
+            "idle",
+            "the daemon's own memory, django loaded",
+            memory,
+            "MiB",
+            budget=150,
+            note=f"resident, after it has indexed and enriched django itself; peak {busiest:.0f}",
+        ),
     ]
-
-
-def _until_settled(enrichd: Path, config: Path) -> None:
-    deadline = time.monotonic() + _SETTLE_S
-    while time.monotonic() < deadline:
-        time.sleep(2)
-        status = subprocess.run(
-            [enrichd, "status", "--json", "--config", config], capture_output=True, check=False
-        )
-        if b'"orphans":0' in status.stdout.replace(b" ", b"") and (
-            b'"indexed_at":null' not in status.stdout.replace(b" ", b"")
-        ):
-            return
-    raise RuntimeError(f"not settled within {_SETTLE_S:g} s")
-
-
-def _cpu_s(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def _rss_mib(pid: int) -> float:
-    text = Path(f"/proc/{pid}/status").read_text()
-    return int(text.partition("VmRSS:")[2].split()[0]) / 1024

@@ -2,48 +2,54 @@
 
 from __future__ import annotations
 
-import os
-import statistics
-import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
-from bench.figures import Figure
-from enrichd.config import load
+from tests.repositories import DJANGO
+
+from bench import once, peers_installed, processes
+from bench.figures import Figure, Task
+from bench.pairs import in_turn
+from bench.peers_installed import NotToBeHad
+from bench.processes import Failed
+from bench.trees import unpacked
 from enrichd.index.languages import languages, suffixes
 from enrichd.index.walk import walk
-from enrichd.once import run_index
-from enrichd.report import NoProgress
+
+_PAIRS = 3
 
 
-def measure(repo: Path, pairs: int) -> list[Figure]:
+def measure(task: Task) -> list[Figure]:
     """Wall time of indexing without enriching, in bare parses, for one and for two processes."""
-    files = [(repo / file.path, file.language) for file in walk(repo, languages=suffixes()).files]
+    root = unpacked(DJANGO)
+    files = [(root / file.path, file.language) for file in walk(root, languages=suffixes()).files]
     size = sum(path.stat().st_size for path, _ in files) / 1e6
     figures = []
-    for processes in (1, 2):
-        mine, bare = [], []
-        for _ in range(pairs):
-            mine.append(_index(repo, processes))
-            bare.append(_bare(files, processes))
-        ratio = statistics.median(mine) / statistics.median(bare)
-        note = f"{size:.1f} MB, {size / statistics.median(mine):.1f} MB/s"
-        what = f"index / bare parse, {processes} process{'es' * (processes > 1)}"
-        figures.append(Figure("symbols", what, ratio, 4.0, note))
-    return figures
+    for number in (1, 2):
 
+        def ours(number: int = number) -> float:
+            flags = {"index__parse_processes": number}
+            return once.index(root, enrich=False, **flags).parse_seconds
 
-def _index(repo: Path, processes: int) -> float:
-    with tempfile.TemporaryDirectory() as scratch:
-        flags = {
-            "daemon.database": Path(scratch) / "graph.db",
-            "index.parse_processes": processes,
-        }
-        config = load(None, dict(os.environ), flags)
-        report = run_index(config, repo, enrich=False, timeout_s=None, progress=NoProgress())
-        return report.parse_seconds
+        def bare(number: int = number) -> float:
+            return _bare(files, number)
+
+        named = f"{number} process{'es' * (number > 1)}"
+        task.say(f"symbols: django with {named}")
+        found = in_turn(task.rounds(_PAIRS), ours, bare)
+        figures.append(
+            Figure(
+                "symbols",
+                f"django: index / bare parse, {named}",
+                found.ratio,
+                budget=4.0,
+                note=f"{found.our_s:.2f} s / {found.their_s:.2f} s, {size:.1f} MB, "
+                f"{size / found.our_s:.1f} / {size / found.their_s:.1f} MB/s, {found.spread}",
+            )
+        )
+    return [*figures, _ctags(root, size, task)]
 
 
 def _bare(files: list[tuple[Path, str]], processes: int) -> float:
@@ -60,3 +66,17 @@ def _parse(files: list[tuple[Path, str]]) -> int:
         known[language].parser.parse(path.read_bytes()).root_node.end_byte
         for path, language in files
     )
+
+
+def _ctags(root: Path, size: float, task: Task) -> Figure:
+    """Beside them: it finds definitions alone, no uses, and stores nothing."""
+    what = "django: universal-ctags beside them"
+    try:
+        command = peers_installed.ctags(task.say)
+        options = ["--languages=Python", "-R", "-f", "-", "."]
+        cost = processes.run([command, *options], cwd=root, timeout_s=60)
+    except (NotToBeHad, Failed) as reason:
+        return Figure("symbols", what, None, "s", note=str(reason))
+    tags = cost.out.count(b"\n")
+    note = f"{tags:,} tags, {size / cost.wall_s:.1f} MB/s, {peers_installed.ctags_version(command)}"
+    return Figure("symbols", what, cost.wall_s, "s", note=note)
