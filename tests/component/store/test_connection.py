@@ -389,6 +389,16 @@ async def test_a_crash_loses_nothing_that_was_committed(crashed: Path) -> None:
     await store.close()
 
 
+async def test_a_wrong_number_of_symbols_is_found_by_verify(
+    store: SqliteStore, driver: Driver
+) -> None:
+    await driver.index(many(2))
+    wrong = "UPDATE file SET symbols = symbols + 1 WHERE path = 'm1.py'"
+    await store._writer.run(lambda connection: connection.execute(wrong))
+    found = await store.read(lambda reader: reader.verify())
+    assert found == ["count: m1.py has 11 symbols, kept as 12"]
+
+
 @pytest.mark.fault(13, "damage while the database is open")
 async def test_damage_that_is_met_later_is_set_aside_at_the_next_start(
     filled: Path, reached: Reached

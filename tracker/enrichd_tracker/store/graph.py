@@ -218,11 +218,12 @@ class _FileWriter:
     def _store_file(self, file: ParsedFile) -> int:
         row = self._connection.execute(
             """INSERT INTO file (workspace_id, path, language, size, mtime_ns, inode, digest,
-                   is_ascii, module, faces, import_sites, canary)
-               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                   is_ascii, symbols, module, faces, import_sites, canary)
+               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                ON CONFLICT DO UPDATE SET language = excluded.language, size = excluded.size,
                    mtime_ns = excluded.mtime_ns, inode = excluded.inode, digest = excluded.digest,
-                   is_ascii = excluded.is_ascii, module = excluded.module,
+                   is_ascii = excluded.is_ascii, symbols = excluded.symbols,
+                   module = excluded.module,
                    faces = excluded.faces, import_sites = excluded.import_sites,
                    canary = excluded.canary
                RETURNING id""",
@@ -235,6 +236,7 @@ class _FileWriter:
                 file.stat.inode,
                 file.digest,
                 file.ascii,
+                len(file.symbols),
                 concern.module_among(file.faces),
                 _encode(file.faces) if file.faces else None,
                 _encode(file.import_sites) if file.import_sites else None,

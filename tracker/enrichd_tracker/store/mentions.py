@@ -12,6 +12,8 @@ from enrichd_tracker.store.port import StoredSymbol
 from enrichd_tracker.store.rows import SYMBOL, symbol_of
 from enrichd_tracker.store.slices import padded, select_in
 
+# Few symbols mention a name and a workspace has very many: without being told so, SQLite may go
+# through those of the workspace, hence CROSS JOIN and the plus, which keep their order.
 _sites = msgspec.msgpack.Decoder(list[Site])
 
 
@@ -24,7 +26,7 @@ def unsettled(
         f"""{SYMBOL} WHERE symbol.id IN (SELECT symbol_id FROM mention
                 WHERE name IN ({marks}))
             AND (symbol.pending <> 0 OR symbol.failed <> 0)
-            AND symbol.workspace_id = ?""",
+            AND +symbol.workspace_id = ?""",
         (*values, workspace_id),
     )
     return [symbol_of(row) for row in rows]
@@ -37,8 +39,8 @@ def last_answer(
     marks, values = padded(_with_aliases(connection, names))
     row = connection.execute(
         f"""SELECT origin.server, origin.version, max(edge.at)
-            FROM mention JOIN symbol ON symbol.id = mention.symbol_id
-                JOIN edge ON edge.source = symbol.id AND edge.operation <> 'syntax'
+            FROM mention CROSS JOIN symbol ON symbol.id = mention.symbol_id
+                CROSS JOIN edge ON edge.source = symbol.id AND edge.operation <> 'syntax'
                 JOIN origin ON origin.id = edge.origin_id
             WHERE mention.name IN ({marks}) AND symbol.workspace_id = ?""",
         (*values, workspace_id),
@@ -52,8 +54,8 @@ def unresolved(connection: sqlite3.Connection, names: Iterable[str], workspace_i
     marks, values = padded(found)
     rows = connection.execute(
         f"""SELECT DISTINCT site.symbol_id, site.data
-            FROM mention JOIN site ON site.symbol_id = mention.symbol_id
-                JOIN symbol ON symbol.id = mention.symbol_id
+            FROM mention CROSS JOIN site ON site.symbol_id = mention.symbol_id
+                CROSS JOIN symbol ON symbol.id = mention.symbol_id
             WHERE mention.name IN ({marks}) AND symbol.pending = 0
                 AND symbol.workspace_id = ?""",
         (*values, workspace_id),

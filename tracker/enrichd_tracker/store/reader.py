@@ -318,11 +318,18 @@ class SqliteReader:
     def counts(self, workspace_id: int) -> WorkspaceCounts:
         """The numbers of `enrichd status`; no count here visits more rows than it must."""
         one = self._one
-        own = "FROM symbol WHERE workspace_id = ? AND file_id IS NOT NULL"
         failed = """FROM failure JOIN symbol ON symbol.id = failure.symbol_id
                     WHERE symbol.workspace_id = ? AND failure.next_retry_at IS"""
-        symbols = one(f"SELECT count(*) {own}", workspace_id)
-        fresh = one(f"SELECT count(*) {own} AND pending <> 0 AND failed = 0", workspace_id)
+        files, symbols, modules = self._connection.execute(
+            "SELECT count(*), coalesce(sum(symbols), 0), count(nullif(symbols, 0)) "
+            "FROM file WHERE workspace_id = ?",
+            (workspace_id,),
+        ).fetchone()
+        fresh = one(
+            "SELECT count(*) FROM symbol WHERE workspace_id = ? AND file_id IS NOT NULL "
+            "AND pending <> 0 AND failed = 0",
+            workspace_id,
+        )
         backing_off = one(f"SELECT count(*) {failed} NOT NULL", workspace_id)
         skipped = one(f"SELECT count(*) {failed} NULL", workspace_id)
         tally = dict(
@@ -330,13 +337,9 @@ class SqliteReader:
                 "SELECT what, n FROM tally WHERE workspace_id = ?", (workspace_id,)
             ).fetchall()
         )
-        contained = symbols - one(
-            "SELECT count(*) FROM file JOIN symbol ON symbol.file_id = file.id "
-            "AND symbol.uid = file.path || '/' WHERE file.workspace_id = ?",
-            workspace_id,
-        )
+        contained = symbols - modules  # all but the modules themselves
         return WorkspaceCounts(
-            files=one("SELECT count(*) FROM file WHERE workspace_id = ?", workspace_id),
+            files=files,
             symbols=symbols,
             orphans=fresh + backing_off,
             backing_off=backing_off,

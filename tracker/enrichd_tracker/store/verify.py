@@ -21,6 +21,7 @@ def problems(connection: sqlite3.Connection) -> list[str]:
     found += _pending(connection)
     found += _failures(connection)
     found += _tallies(connection)
+    found += _symbols(connection)
     return found
 
 
@@ -99,6 +100,16 @@ def _tallies(connection: sqlite3.Connection) -> list[str]:
         for workspace_id, what in sorted(actual.keys() | kept.keys())
         if actual[workspace_id, what] != kept.get((workspace_id, what), 0)
     ]
+
+
+def _symbols(connection: sqlite3.Connection) -> list[str]:
+    rows = connection.execute(
+        """SELECT path, symbols, n FROM file JOIN (
+               SELECT file.id AS counted, count(symbol.id) AS n
+               FROM file LEFT JOIN symbol ON symbol.file_id = file.id GROUP BY file.id
+           ) ON counted = file.id WHERE symbols <> n"""
+    )
+    return _shorten([f"count: {path} has {n} symbols, kept as {kept}" for path, kept, n in rows])
 
 
 def _shorten(lines: list[str]) -> list[str]:

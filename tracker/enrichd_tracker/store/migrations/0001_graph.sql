@@ -19,6 +19,7 @@ CREATE TABLE file (
     inode        INTEGER NOT NULL,
     digest       BLOB NOT NULL,
     is_ascii     INTEGER NOT NULL,
+    symbols      INTEGER NOT NULL,  -- how many it has: to be added up, since to count them takes long
     module       TEXT NOT NULL,  -- the longest name that it may be imported by: 'src/pkg/mod/'
     faces        BLOB,  -- MessagePack {name: model.Face}
     import_sites BLOB,  -- MessagePack [[line, column], ...]
@@ -27,6 +28,7 @@ CREATE TABLE file (
 ) STRICT;
 
 CREATE INDEX file_module ON file (workspace_id, module);
+CREATE INDEX file_counted ON file (workspace_id, language, symbols);
 
 CREATE TABLE parse_result (
     file_id     INTEGER PRIMARY KEY REFERENCES file ON DELETE CASCADE,
