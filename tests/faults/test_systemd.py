@@ -82,8 +82,9 @@ def test_ready_means_serving(machine: Machine, reached: Reached) -> None:
     states, looks, too_early = set(), 0, 0
     for _ in range(STARTS):
         machine.systemctl("start", "--no-block", "enrichd")
-        state = ""
+        state, until = "", time.monotonic() + 30.0
         while state != "active":
+            assert time.monotonic() < until, machine.log()
             state = machine.show("ActiveState")["ActiveState"]
             states.add(state)
             looks += 1

@@ -125,6 +125,8 @@ class JobResult(Struct, frozen=True):
     languages: dict[str, int] = {}
     kind: str = JobKind.INCREMENTAL
     files_removed: int = 0
+    files_unchanged: int = 0
+    """Left alone; in the whole workspace."""
     first_error: str | None = None
     """Of its files: what a failed job says that has no message of its own."""
 
@@ -168,7 +170,8 @@ def _completed(result: JobResult, missing: str | None) -> JobResult:
         return _ended(result, JobStatus.FAILED, why)
     if result.files_removed:
         return _ended(result, JobStatus.COMPLETED, f"{result.files_removed:,} files were forgotten")
-    if result.kind in {JobKind.FULL, JobKind.BATCH}:
+    # A full run that goes on where one before it was killed may find all of it done.
+    if result.kind == JobKind.BATCH or (result.kind == JobKind.FULL and not result.files_unchanged):
         return _ended(result, JobStatus.FAILED, said or "there was no file to index")
     return _ended(result, JobStatus.COMPLETED, said or "nothing had changed")
 

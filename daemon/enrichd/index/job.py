@@ -80,6 +80,7 @@ class RunResult(Struct):
             files_indexed=self.stored - self.failed,
             files_failed=self.failed,
             files_removed=len(self.removed),
+            files_unchanged=self.files - total,
             symbols_found=self.symbols,
             languages=self.languages,
             first_error=next(iter(self.problems), None),

@@ -51,6 +51,13 @@ def test_a_job_ends_as_its_result_says(
     assert (found.status, found.error_message) == (end, message)
 
 
+def test_a_full_run_that_finds_all_done_by_one_that_was_killed_has_not_failed() -> None:
+    result = JobResult(JobStatus.COMPLETED, kind=JobKind.FULL, files_unchanged=2)
+    assert conclude(result).status is JobStatus.COMPLETED
+    batch = JobResult(JobStatus.COMPLETED, kind=JobKind.BATCH, files_unchanged=2)
+    assert conclude(batch).status is JobStatus.FAILED  # none of them is in its folder
+
+
 def test_a_failed_result_fails_the_job_with_its_first_error_though_nothing_was_raised() -> None:
     result = JobResult(JobStatus.FAILED, files_total=3, files_indexed=2, first_error="a.py: boom")
     found = conclude(result, Ground(root="the folder is gone"))
@@ -79,6 +86,7 @@ results = st.builds(
     files_indexed=st.integers(0, 5),
     files_failed=st.integers(0, 5),
     files_removed=st.integers(0, 2),
+    files_unchanged=st.integers(0, 2),
     first_error=messages,
 )
 
