@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 
+from tests import proc
 from tests.repositories import DJANGO
 from tests.running import running
 
-from bench import processes
 from bench.figures import Figure, Task
 from bench.indexed import place_for
 from bench.trees import unpacked
@@ -23,20 +23,20 @@ def measure(task: Task) -> list[Figure]:
     with running(place) as daemon:
         task.say("idle: a daemon indexes and enriches django")
         daemon.wait_until_settled(timeout_s=_SETTLE_S)
-        busiest = processes.peak_mib(daemon.pid)
+        busiest = proc.memory_mib(daemon.pid, "VmHWM")
         task.say("idle: calm")
         time.sleep(_CALM_S)
         task.say("idle: watched")
         cpu_s, wakes, started = (
-            processes.cpu_s(daemon.pid),
-            processes.wake_ups(daemon.pid),
+            proc.cpu_s(daemon.pid),
+            proc.switches(daemon.pid),
             time.monotonic(),
         )
         time.sleep(_WATCH_S)
         over_s = time.monotonic() - started
-        share = 100 * (processes.cpu_s(daemon.pid) - cpu_s) / over_s
-        a_minute = (processes.wake_ups(daemon.pid) - wakes) / over_s * 60
-        memory = processes.resident_mib(daemon.pid)
+        share = 100 * (proc.cpu_s(daemon.pid) - cpu_s) / over_s
+        a_minute = (proc.switches(daemon.pid) - wakes) / over_s * 60
+        memory = proc.memory_mib(daemon.pid)
         daemon.terminate()
     return [
         Figure("idle", "share of one core", share, "%", budget=0.2, note=f"over {over_s:.0f} s"),

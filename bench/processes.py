@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests import proc
+
 _LOOK_EVERY_S = 0.1
-_PAGE = os.sysconf("SC_PAGE_SIZE")
-_TICK = os.sysconf("SC_CLK_TCK")
 
 
 class Failed(Exception):
@@ -107,32 +107,6 @@ def _kill_all(pid: int) -> None:
 
 def _resident(pid: int) -> int:
     try:
-        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE
-    except (OSError, IndexError):
+        return proc.memory_bytes(pid)
+    except OSError:  # it has ended since it was found
         return 0
-
-
-def resident_mib(pid: int) -> float:
-    """Of one living process."""
-    return _resident(pid) / 2**20
-
-
-def cpu_s(pid: int) -> float:
-    """Processor time of one living process so far."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICK
-
-
-def wake_ups(pid: int) -> int:
-    """How often it went to sleep of its own accord, over all of its threads."""
-    total = 0
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        status = (task / "status").read_text()
-        total += int(status.partition("\nvoluntary_ctxt_switches:")[2].split()[0])
-    return total
-
-
-def peak_mib(pid: int) -> float:
-    """The most that one living process had resident."""
-    text = Path(f"/proc/{pid}/status").read_text()
-    return int(text.partition("VmHWM:")[2].split()[0]) / 1024

@@ -18,8 +18,9 @@ from random import Random
 from bench import copies
 from bench.figures import Say
 from bench.trees import KEPT
-from enrichd.clock import SystemClock
-from enrichd_tracker.enrichment import FailureRecord
+from enrichd.clock import FakeClock, SystemClock
+from enrichd_tracker.backoff import BackoffPolicy
+from enrichd_tracker.enrichment import EnrichmentTracker
 from enrichd_tracker.model import (
     Binding,
     FileStat,
@@ -35,7 +36,6 @@ from enrichd_tracker.model import (
     Role,
     Site,
     SymbolKind,
-    Work,
 )
 from enrichd_tracker.store.connection import migrations
 from enrichd_tracker.store.port import Batch, Charge
@@ -109,28 +109,17 @@ async def _make(database: Path, folder: Path, files: int) -> None:
         lane = await fill(store, FAILED, folder / FAILED, few, after=files + few)
         works = await store.claim(lane, DUE_SYMBOLS, owner="bench", lease_s=1.0)
         assert len(works) == DUE_SYMBOLS
-        await store.commit(Batch([], [Charge(_failed(work), work.revision) for work in works], []))
+        long_ago = EnrichmentTracker(BackoffPolicy(), FakeClock(0.0))
+        charges = [
+            Charge(
+                long_ago.record_failure(work, work.operations, "timed out", _ORIGIN.server),
+                work.revision,
+            )
+            for work in works
+        ]
+        await store.commit(Batch([], charges, []))
     finally:
         await store.close()
-
-
-def _failed(work: Work) -> FailureRecord:
-    """Long ago, so that its time has come."""
-    return FailureRecord(
-        symbol_id=work.symbol_id,
-        uid=work.uid,
-        lane=work.lane,
-        file=work.file.path,
-        line=work.line,
-        name=work.name,
-        kind=work.kind,
-        attempts=1,
-        last_attempt_at=0.0,
-        next_retry_at=5.0,
-        operations=work.operations,
-        reason="timed out",
-        server=_ORIGIN.server,
-    )
 
 
 async def fill(store: SqliteStore, name: str, root: Path, files: int, *, after: int = 0) -> Lane:

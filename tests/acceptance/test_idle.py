@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
+from tests import proc
 from tests.acceptance.conftest import Indexed
 from tests.running import DATABASE_SUFFIXES, Daemon, Place, running
 
@@ -37,21 +36,6 @@ def snapshot(place: Place, daemon: Daemon) -> Snapshot:
     )
 
 
-def cpu_s(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def switches(pid: int) -> int:
-    """How often it went to sleep of its own, over all of its threads."""
-    return sum(
-        int(line.split()[1])
-        for task in Path(f"/proc/{pid}/task").iterdir()
-        for line in (task / "status").read_text().splitlines()
-        if line.startswith("voluntary_ctxt_switches:")
-    )
-
-
 def test_a_settled_daemon_does_nothing_writes_nothing_and_says_nothing(
     flask: Indexed, place: Place
 ) -> None:
@@ -61,10 +45,10 @@ def test_a_settled_daemon_does_nothing_writes_nothing_and_says_nothing(
         time.sleep(2.0)  # what was under way comes to its end
         connection = sqlite3.connect(f"file:{place.database}?mode=ro", uri=True)
         before, version = snapshot(place, daemon), data_version(connection)
-        cpu_before, switches_before = cpu_s(daemon.pid), switches(daemon.pid)
+        cpu_before, switches_before = proc.cpu_s(daemon.pid), proc.switches(daemon.pid)
         time.sleep(WATCHED_S)
-        used_s = cpu_s(daemon.pid) - cpu_before
-        slept = switches(daemon.pid) - switches_before
+        used_s = proc.cpu_s(daemon.pid) - cpu_before
+        slept = proc.switches(daemon.pid) - switches_before
         assert data_version(connection) == version
         connection.close()
         assert snapshot(place, daemon) == before

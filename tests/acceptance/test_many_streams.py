@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+from tests import proc
 from tests.running import Daemon, Place, pygls_server, running, write_tree
 
 from enrichd.clock import SystemClock, within
@@ -58,25 +59,6 @@ class Client:
             self.first = told["seq"]
         else:
             self.told.append(told["seq"])
-
-
-class Memory:
-    """The most that a process had resident while it was watched."""
-
-    def __init__(self, pid: int) -> None:
-        self._status = Path(f"/proc/{pid}/status")
-        self.most = 0
-
-    def now(self) -> int:
-        for line in self._status.read_text().splitlines():
-            if line.startswith("VmRSS:"):
-                return int(line.split()[1]) * 1024
-        raise AssertionError("the process is gone")
-
-    async def watch(self) -> None:
-        while True:
-            self.most = max(self.most, self.now())
-            await asyncio.sleep(0.05)
 
 
 async def index(session: aiohttp.ClientSession, path: Path, kind: str) -> str:
@@ -159,11 +141,11 @@ def test_two_hundred_clients_are_told_everything_once_and_in_order(place: Place)
 async def _follow(place: Place, daemon: Daemon, roots: list[Path]) -> str:
     chance = random.Random(5)
     connector = aiohttp.UnixConnector(str(place.socket), limit=0)
-    memory = Memory(daemon.pid)
     async with aiohttp.ClientSession("http://enrichd", connector=connector) as session:
         for root in roots:  # what a job takes is no one's fault who follows it
             await end_of(session, await index(session, root, "full"))
-        before = memory.now()
+        before = proc.memory_bytes(daemon.pid)
+        proc.reset_peak(daemon.pid)
         everything = [Client(session, ALL) for _ in range(FOR_ALL)]
         restless = Client(session, ALL)
         stubborn = await one_that_never_reads(place)
@@ -171,7 +153,6 @@ async def _follow(place: Place, daemon: Daemon, roots: list[Path]) -> str:
         listening = [
             *(each.listen() for each in everything),
             restless.listen(lambda: chance.randint(1, 5)),
-            memory.watch(),
         ]
         async with together(*listening):
             for _ in range(ROUNDS):
@@ -185,7 +166,7 @@ async def _follow(place: Place, daemon: Daemon, roots: list[Path]) -> str:
                 await end_of(session, await index(session, roots[n % 3], "incremental"))
             last = events(place, None, 0)[-1]
             await within(SystemClock(), 60.0, until_told([*everything, restless], last))
-        after = memory.now()
+        after, most = proc.memory_bytes(daemon.pid), proc.memory_bytes(daemon.pid, "VmHWM")
         could_read = await within(SystemClock(), 40.0, is_cut_off(stubborn))
         stubborn.close()
     for client in [*everything, restless]:
@@ -198,9 +179,9 @@ async def _follow(place: Place, daemon: Daemon, roots: list[Path]) -> str:
     written = len(events(place, None, 0))
     heard = sum(len(each.told) for each in [*everything, restless, *(each for _, each in of_jobs)])
     assert restless.connections > len(restless.told) / 6
-    assert memory.most - before < MOST_GROWTH_BYTES
+    assert most - before < MOST_GROWTH_BYTES
     return (
         f"{written:,} events, {heard:,} messages, {restless.connections:,} reconnects; "
-        f"RSS before {before / 2**20:.0f}, at most {memory.most / 2**20:.0f}, "
+        f"RSS before {before / 2**20:.0f}, at most {most / 2**20:.0f}, "
         f"after {after / 2**20:.0f} MiB; who never read was cut off, {could_read:,} bytes on"
     )

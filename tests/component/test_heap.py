@@ -8,6 +8,7 @@ import weakref
 from pathlib import Path
 
 import pytest
+from tests import proc
 from tests.component.store.driving import Driver
 from tests.component.store.worlds import Def, Use
 
@@ -20,20 +21,13 @@ glibc = pytest.mark.skipif(
 )
 
 
-def held_mib() -> float:
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("RssAnon:"):
-            return int(line.split()[1]) / 1024
-    raise AssertionError("no RssAnon")
-
-
 @glibc
 def test_memory_between_pieces_that_are_still_in_use_is_given_back() -> None:
     pieces = [bytearray(4_000) for _ in range(20_000)]
-    before = held_mib()
+    before = proc.memory_mib("self", "RssAnon")
     pieces = pieces[::100]  # the rest lies between them, so the heap can't just end earlier
     heap.give_back()
-    assert before - held_mib() > 40
+    assert before - proc.memory_mib("self", "RssAnon") > 40
     assert len(pieces) == 200
 
 
@@ -59,10 +53,10 @@ async def test_a_store_lets_go_of_its_pages_and_goes_on(tmp_path: Path) -> None:
         driver = Driver(store, await store.add_workspace("tree", "/tree"))
         world = {f"m{n}": tuple(Def(f"f{k}", (Use("g"),)) for k in range(40)) for n in range(600)}
         await driver.index(world)
-        before = held_mib()
+        before = proc.memory_mib("self", "RssAnon")
         await store.shrink()
         heap.give_back()
-        assert before - held_mib() > 8
+        assert before - proc.memory_mib("self", "RssAnon") > 8
         assert len(await driver.ids()) == 600 * 41
         await driver.change(m0=(Def("changed"),))
         assert "m0.py/changed()." in await driver.ids()

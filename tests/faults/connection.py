@@ -110,10 +110,6 @@ async def heard_nothing() -> AsyncIterator[None]:
     assert {task for task in asyncio.all_tasks() if task is not asyncio.current_task()} == set()
 
 
-def open_files() -> int:
-    return len(list(Path("/proc/self/fd").iterdir()))
-
-
 def pending_futures() -> int:
     gc.collect()
     found = [each for each in gc.get_objects() if isinstance(each, asyncio.Future)]

@@ -101,20 +101,3 @@ def open_doors(folder: Path) -> Iterator[Doors]:
     place.verify()
     loud = [line for line in daemon.lines() if line["level"] in {"error", "critical"}]
     assert loud == []
-
-
-def rss_mib(pid: int, line: str = "VmRSS") -> float:
-    """Memory of a process; ``VmHWM`` is the most that it ever had since it was last reset."""
-    for each in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if each.startswith(f"{line}:"):
-            return int(each.split()[1]) / 1024
-    raise AssertionError(f"no {line}")
-
-
-def reset_peak(pid: int) -> None:
-    """The most that it ever had is what it has now; see clear_refs in proc(5)."""
-    Path(f"/proc/{pid}/clear_refs").write_text("5")
-
-
-def descriptors(pid: int) -> int:
-    return len(list(Path(f"/proc/{pid}/fd").iterdir()))

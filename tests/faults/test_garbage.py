@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests import proc
 from tests.faults.connection import DEFINITION, SEED, URI, WINDOW, Connection, heard_nothing, until
 from tests.figures import Reached
 from tests.servers.fake_process import SILENCE, FakeServer, settle
@@ -38,13 +39,6 @@ ENDINGS = {
 }
 
 
-def resident_bytes(key: str = "VmRSS") -> int:
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(f"{key}:"):
-            return int(line.split()[1]) * 1024
-    raise AssertionError(f"the kernel says nothing of {key}")
-
-
 def give_back_memory() -> None:
     """What is free in this process goes back to the system."""
     gc.collect()
@@ -55,9 +49,9 @@ def give_back_memory() -> None:
 def growth() -> Callable[[], int]:
     """The most memory that was taken since the beginning, beyond what was taken then."""
     give_back_memory()
-    Path("/proc/self/clear_refs").write_text("5")  # the high-water mark begins anew
-    before = resident_bytes()
-    return lambda: max(resident_bytes("VmHWM") - before, 0)
+    proc.reset_peak("self")
+    before = proc.memory_bytes("self")
+    return lambda: max(proc.memory_bytes("self", "VmHWM") - before, 0)
 
 
 async def suffer(root: Path, mode: str, timeout_s: float = 20.0) -> set[Reply[list[Target]]]:
@@ -89,7 +83,7 @@ async def test_half_of_the_longest_message_takes_no_more_memory_than_that_and_gi
     tmp_path: Path, reached: Reached, growth: Callable[[], int]
 ) -> None:
     give_back_memory()
-    before = resident_bytes()
+    before = proc.memory_bytes("self")
     for _ in range(3):
         (reply,) = await suffer(tmp_path, "brim")
         assert isinstance(reply, Died)
@@ -97,7 +91,7 @@ async def test_half_of_the_longest_message_takes_no_more_memory_than_that_and_gi
     most = MAX_BODY_BYTES / MIB + 16
     reached("memory taken at any time", growth() / MIB, most, "MiB", times=3)
     give_back_memory()
-    reached("memory kept", (resident_bytes() - before) / MIB, 16, "MiB", times=3)
+    reached("memory kept", (proc.memory_bytes("self") - before) / MIB, 16, "MiB", times=3)
 
 
 @pytest.mark.fault(5, "answers to nobody, by the thousand; string ids; endless error messages")
@@ -105,14 +99,14 @@ async def test_strange_answers_are_dropped_and_what_is_kept_of_them_is_short(
     tmp_path: Path, reached: Reached, growth: Callable[[], int]
 ) -> None:
     give_back_memory()
-    before = resident_bytes()
+    before = proc.memory_bytes("self")
     assert await suffer(tmp_path, "strangers") == set()
     assert await suffer(tmp_path, "string-ids", timeout_s=0.3) == {TimedOut()}
     (refused,) = await suffer(tmp_path, "swollen")
     assert refused == Refused(-32803, "x" * 500)
     reached("memory taken at any time", growth() / MIB, 2 * 16 + 32, "MiB", times=3)
     give_back_memory()
-    reached("memory kept", (resident_bytes() - before) / MIB, 16, "MiB", times=3)
+    reached("memory kept", (proc.memory_bytes("self") - before) / MIB, 16, "MiB", times=3)
 
 
 MESSAGES = [

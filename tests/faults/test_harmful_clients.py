@@ -13,17 +13,15 @@ from collections.abc import Iterator
 from urllib.parse import quote
 
 import pytest
+from tests import proc
 from tests.faults.harm import (
     CALLS,
     LARGEST,
     RETRY,
     WORKSPACES,
     Doors,
-    descriptors,
     open_doors,
     read_all,
-    reset_peak,
-    rss_mib,
 )
 from tests.figures import Reached
 from tests.running import wait_until
@@ -66,8 +64,8 @@ def test_clients_that_never_read_cost_little_and_are_dropped(
     doors: Doors, reached: Reached
 ) -> None:
     pid = doors.daemon.pid
-    before, held_before = rss_mib(pid), descriptors(pid)
-    reset_peak(pid)
+    before, held_before = proc.memory_mib(pid), proc.descriptors(pid)
+    proc.reset_peak(pid)
     request = doors.head("GET", LARGEST).replace(b"Connection: close\r\n", b"")
     waits: list[float] = []
     clients: list[socket.socket] = []
@@ -87,12 +85,12 @@ def test_clients_that_never_read_cost_little_and_are_dropped(
 
         def are_gone() -> bool:
             waits.extend(served_s(doors, each) for each in doors.names)
-            return descriptors(pid) <= held_before + 1
+            return proc.descriptors(pid) <= held_before + 1
 
         wait_until("all of them are gone", are_gone, 2 * MOST_GONE_S)
         gone_s = time.monotonic() - last
-        grown = rss_mib(pid, "VmHWM") - before
-        left = rss_mib(pid) - before
+        grown = proc.memory_mib(pid, "VmHWM") - before
+        left = proc.memory_mib(pid) - before
     finally:
         for client in clients:
             client.close()
@@ -106,18 +104,18 @@ def test_clients_that_never_read_cost_little_and_are_dropped(
 @pytest.mark.fault(24, "more connections than there are places")
 def test_more_connections_than_places(doors: Doors, reached: Reached) -> None:
     pid = doors.daemon.pid
-    held_before, number = descriptors(pid), 3 * MAX_CONNECTIONS
+    held_before, number = proc.descriptors(pid), 3 * MAX_CONNECTIONS
     clients = [doors.connect("unix") for _ in range(number)]
     try:
         wait_s = served_s(doors, "tcp")
-        held = descriptors(pid) - held_before
+        held = proc.descriptors(pid) - held_before
         turned = told_first(clients, number - MAX_CONNECTIONS)
     finally:
         for client in clients:
             client.close()
     assert all(each.startswith(b"HTTP/1.1 503 ") for each in turned)
     assert all(b"too many connections" in each for each in turned)
-    wait_until("there is room again", lambda: descriptors(pid) <= held_before + 1)
+    wait_until("there is room again", lambda: proc.descriptors(pid) <= held_before + 1)
     served_s(doors, "unix")
     reached("descriptors that they took", held, MAX_CONNECTIONS + 8, times=number)
     reached("the other door's wait", wait_s, PROMPT_S, "s")
@@ -182,7 +180,7 @@ FOUND = {"*" * 3_999, "[!-~]*[^a]?"}
 @pytest.mark.fault(24, "SQL, patterns, paths and ids that mean nothing, in every parameter")
 def test_texts_that_mean_harm(doors: Doors, reached: Reached) -> None:
     pid = doors.daemon.pid
-    before, known = rss_mib(pid), doors.known()
+    before, known = proc.memory_mib(pid), doors.known()
     wrong: list[object] = []
     slowest = 0.0
     tried = 0
@@ -204,7 +202,7 @@ def test_texts_that_mean_harm(doors: Doors, reached: Reached) -> None:
     assert doors.known() == known
     reached("answers that are no refusal with a reason", len(wrong), 0, times=tried)
     reached("the slowest answer", slowest, PROMPT_S, "s", times=tried)
-    reached("memory grew by", rss_mib(pid) - before, JUNK_GROWTH_MIB, "MiB", times=tried)
+    reached("memory grew by", proc.memory_mib(pid) - before, JUNK_GROWTH_MIB, "MiB", times=tried)
 
 
 def junk(doors: Doors) -> dict[str, bytes]:
@@ -245,7 +243,7 @@ def junk(doors: Doors) -> dict[str, bytes]:
 @pytest.mark.fault(24, "bodies, headers, targets and ids that mean nothing or too much")
 def test_requests_that_are_junk(doors: Doors, reached: Reached) -> None:
     pid = doors.daemon.pid
-    before, known = rss_mib(pid), doors.known()
+    before, known = proc.memory_mib(pid), doors.known()
     wrong: list[object] = []
     slowest = 0.0
     requests = junk(doors)
@@ -261,7 +259,7 @@ def test_requests_that_are_junk(doors: Doors, reached: Reached) -> None:
     tried = len(requests) * len(doors.names)
     reached("answers that are no refusal with a reason", len(wrong), 0, times=tried)
     reached("the slowest answer", slowest, 2 * PROMPT_S, "s", times=tried)
-    reached("memory grew by", rss_mib(pid) - before, JUNK_GROWTH_MIB, "MiB", times=tried)
+    reached("memory grew by", proc.memory_mib(pid) - before, JUNK_GROWTH_MIB, "MiB", times=tried)
 
 
 def _has_a_reason(body: bytes) -> bool:

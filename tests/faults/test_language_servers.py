@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from tests import proc
 from tests.faults.connection import (
     CLOCK,
     DEFINITION,
@@ -23,7 +24,6 @@ from tests.faults.connection import (
     URI,
     Connection,
     heard_nothing,
-    open_files,
     pending_futures,
     until,
 )
@@ -71,7 +71,7 @@ async def test_killed_at_any_point_every_request_in_flight_ends_at_once(
 ) -> None:
     slowest: list[float] = []
     died: Counter[str] = Counter()
-    files = open_files()
+    files = proc.descriptors("self")
     numbers = iter(range(KILLS))
 
     async def one_after_the_other() -> None:
@@ -87,7 +87,7 @@ async def test_killed_at_any_point_every_request_in_flight_ends_at_once(
         for _ in range(SIDE_BY_SIDE):
             group.create_task(one_after_the_other())
     assert set(died) == {"at its start", "in a flood", "at work"}
-    assert open_files() == files
+    assert proc.descriptors("self") == files
     what = f"the last request's end after the kill (seed {SEED})"
     reached(what, max(slowest), END_BUDGET_S, "s", times=len(slowest))
 

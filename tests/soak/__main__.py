@@ -24,11 +24,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
+from tests import proc
 from tests.edits.generator import draw_edit
 from tests.edits.tree import Tree
 from tests.repositories import FLASK
 from tests.running import Daemon, Place, running, write_tree
-from tests.soak.samples import BOUNDS, LEAST_SAMPLED_S, Sample, cpu_s, slope_per_h, take
+from tests.soak.samples import BOUNDS, LEAST_SAMPLED_S, Sample, slope_per_h, take
 
 KILLING_SHARE = 0.2
 WARM_UP_SHARE = 0.25
@@ -199,9 +200,9 @@ class Soak:
 
     def _watch_quietly(self, daemon: Daemon) -> None:
         self._until_current(daemon)
-        before, began = cpu_s(daemon.pid), time.monotonic()
+        before, began = proc.cpu_s(daemon.pid), time.monotonic()
         time.sleep(QUIET_S)
-        share = (cpu_s(daemon.pid) - before) / (time.monotonic() - began)
+        share = (proc.cpu_s(daemon.pid) - before) / (time.monotonic() - began)
         self.outcome.idle_cpu = share
         if share > MOST_IDLE_CPU:
             self.outcome.wrong.append(f"{share:.2%} of a core in a quiet minute")

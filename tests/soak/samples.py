@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from pathlib import Path
+
+from tests import proc
 
 _LOOKS = 5
-_MIB = 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -49,13 +48,11 @@ def take(pid: int, at_s: float) -> Sample:
 
 
 def _look(pid: int, at_s: float) -> Sample:
-    process = Path(f"/proc/{pid}")
-    pages = int((process / "statm").read_text().split()[1])
     return Sample(
         at_s,
-        descriptors=len(list((process / "fd").iterdir())),
-        threads=len(list((process / "task").iterdir())),
-        rss_mib=pages * os.sysconf("SC_PAGE_SIZE") / _MIB,
+        descriptors=proc.descriptors(pid),
+        threads=proc.threads(pid),
+        rss_mib=proc.memory_mib(pid),
     )
 
 
@@ -72,9 +69,3 @@ def slope_per_h(samples: Sequence[Sample], what: str) -> float:
         return 0.0
     rise = sum((at - middle) * (value - mean) for at, value in zip(times, values, strict=True))
     return rise / spread * 3600
-
-
-def cpu_s(pid: int) -> float:
-    """Time on a processor so far."""
-    fields_ = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields_[11]) + int(fields_[12])) / os.sysconf("SC_CLK_TCK")
