@@ -29,7 +29,7 @@ from bench import (
     write,
 )
 from bench.figures import Figure, Task, Verdict
-from enrichd import logs
+from enrichd import heap, logs
 from enrichd.clock import SystemClock
 
 SCHEMA_VERSION = 1
@@ -62,6 +62,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     started = time.monotonic()
     given = _arguments(arguments)
     logs.configure("error", "console", SystemClock().monotonic)
+    heap.share()  # as `enrichd index` does, which runs in this process here
+    heap.keep()
     told = machine.describe()
 
     def say(text: str) -> None:

@@ -37,6 +37,7 @@ _BUDGET_S = 1.0
 class _Subject:
     """A function of a tree that many use, and how it is changed."""
 
+    called: str
     sdist: Sdist
     path: str
     head: str
@@ -44,10 +45,12 @@ class _Subject:
     module: str
     name: str
     budget_s: float | None
+    kinds: tuple[str, ...] = ("body", "signature", "new file")
 
 
 _SUBJECTS = (
     _Subject(
+        "flask",
         FLASK,
         "src/flask/helpers.py",
         "def get_root_path(import_name: str",
@@ -56,12 +59,23 @@ _SUBJECTS = (
         None,
     ),
     _Subject(
+        "django",
         DJANGO,
         "django/contrib/admin/utils.py",
         "def quote(s",
         "django.contrib.admin.utils",
         "quote",
         _BUDGET_S,
+    ),
+    _Subject(
+        "django's force_str",
+        DJANGO,
+        "django/utils/encoding.py",
+        'def force_str(s, encoding="utf-8", strings_only=False, errors="strict"',
+        "django.utils.encoding",
+        "force_str",
+        _BUDGET_S,
+        ("signature",),
     ),
 )
 
@@ -89,7 +103,7 @@ def _edits(root: Path, subject: _Subject, rounds: int) -> list[_Edit]:
         signatures.append(_Edit("signature", subject.path, (head + signature).encode()))
         text = f"{uses}    return {subject.name}(str({number}))\n"
         files.append(_Edit("new file", f"{folder}/bench_fresh_{number}.py", text.encode()))
-    return [*bodies, *signatures, *files]
+    return [edit for edit in (*bodies, *signatures, *files) if edit.kind in subject.kinds]
 
 
 def measure(task: Task) -> list[Figure]:
@@ -99,7 +113,7 @@ def measure(task: Task) -> list[Figure]:
         try:
             figures += _measure(subject, task)
         except Failed as reason:
-            what = f"{subject.sdist.name.lower()}: save to graph right"
+            what = f"{subject.called}: save to graph right"
             figures.append(
                 Figure("edit", what, None, "s", budget=subject.budget_s, note=str(reason))
             )
@@ -130,7 +144,7 @@ def _measure(subject: _Subject, task: Task) -> list[Figure]:
         figures.append(
             Figure(
                 "edit",
-                f"{name}: {kind}, save to graph right, beyond the server's own time",
+                f"{subject.called}: {kind}, save to graph right, beyond the server's own time",
                 statistics.median(beyond),
                 "s",
                 budget=subject.budget_s,

@@ -6,13 +6,12 @@ import asyncio
 import os
 import random
 from enum import Enum, auto
-from importlib.metadata import version
 from pathlib import Path
 
 import structlog
 from msgspec import structs
 
-from enrichd import server_list
+from enrichd import __version__, server_list
 from enrichd.clock import Clock
 from enrichd.config import Config
 from enrichd.embed.model import configured
@@ -197,7 +196,9 @@ class App:
         await self.workspaces.begin()
         self.services.start("jobs", self.jobs.run())
         self.indexing.watch(self.services)
-        self.enrichment.check_for_drift(self._random.random, self.indexing.is_calm)
+        self.enrichment.check_for_drift(
+            self._random.random, self.indexing.is_calm, self.indexing.distrust
+        )
 
     def _index_options(self, workspace: Workspace) -> IndexOptions:
         index = self.config.index
@@ -296,7 +297,7 @@ class App:
             running=True,
             pid=os.getpid(),
             uptime_s=round(self.clock.monotonic() - self._started_at, 3),
-            version=version("enrichd"),
+            version=__version__,
         )
         servers = self.servers()
         now = self.clock.time()

@@ -5,12 +5,14 @@ Deadlines are arithmetic on ``monotonic()``; ``time()`` is UTC and only ever sho
 
 from __future__ import annotations
 
-import asyncio
 import heapq
 import itertools
 import time
 from collections.abc import Awaitable
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    import asyncio
 
 T = TypeVar("T")
 
@@ -36,6 +38,8 @@ async def within(clock: Clock, timeout_s: float, work: Awaitable[T]) -> T:
 
     Raises TimeoutError, with the work cancelled and finished, when the time is up.
     """
+    import asyncio  # noqa: PLC0415  (a command that only asks what time it is needs none)
+
     task = asyncio.ensure_future(work)
     timer = asyncio.ensure_future(clock.sleep(timeout_s))
     try:
@@ -60,6 +64,8 @@ class SystemClock:
         return time.monotonic()
 
     async def sleep(self, delay_s: float) -> None:
+        import asyncio  # noqa: PLC0415
+
         await asyncio.sleep(max(0.0, delay_s))
 
 
@@ -79,6 +85,8 @@ class FakeClock:
         return self._monotonic
 
     async def sleep(self, delay_s: float) -> None:
+        import asyncio  # noqa: PLC0415
+
         if delay_s <= 0:
             await asyncio.sleep(0)
             return

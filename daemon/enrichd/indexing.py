@@ -103,7 +103,13 @@ class Indexing:
         kept = self._kept.get(workspace.id)
         if kept is None:
             leave_out(Path(workspace.root))
-            kept = Kept(workspace, self._clock, self._options, on_news=self.news.tell)
+            kept = Kept(
+                workspace,
+                self._clock,
+                self._options,
+                vigil=self.runs.vigil(workspace),
+                on_news=self.news.tell,
+            )
             self._kept[workspace.id] = kept
         return kept
 
@@ -115,7 +121,7 @@ class Indexing:
         if kept is None:
             return
         if self._services is not None and kept.watcher is not None:
-            await self._services.end(_service_name(workspace))
+            await asyncio.gather(*map(self._services.end, _service_names(workspace)))
         async with kept.lock:
             pass
 
@@ -130,7 +136,7 @@ class Indexing:
         """No event tells of anything any more."""
         services, self._services = self._services, None
         if services is not None:
-            names = [_service_name(each) for each in self.workspaces.values()]
+            names = [name for each in self.workspaces.values() for name in _service_names(each)]
             await asyncio.gather(*map(services.end, names))
 
     def _watch(self, kept: Kept, services: Services) -> None:
@@ -138,7 +144,9 @@ class Indexing:
         kept.watcher = Watcher(
             Path(kept.workspace.root), kept, clock=self._clock, step_ms=self._step_ms
         )
-        services.start(_service_name(kept.workspace), kept.watcher.run())
+        watch, vigil = _service_names(kept.workspace)
+        services.start(watch, kept.watcher.run())
+        services.start(vigil, kept.vigil.run())
 
     def _step_ms(self) -> int:
         """The more folders are watched, the less often each one's events are fetched."""
@@ -167,7 +175,13 @@ class Indexing:
             return Unindexed()
         changes = kept.changes
         shown = [path for path, _ in zip(changes.paths(), range(_SHOWN_PATHS), strict=False)]
-        return Unindexed(changes.pending(), shown, changes.lag_s(self._clock.monotonic()))
+        lag_s = changes.lag_s(self._clock.monotonic())
+        return Unindexed(changes.pending(), shown, lag_s, kept.vigil.suspects())
+
+    def distrust(self, workspace_id: int, path: str) -> None:
+        """This file is not what was indexed, whatever its size, time and inode say."""
+        if (kept := self._kept.get(workspace_id)) is not None:
+            kept.vigil.suspect([path])
 
     def watch_problems(self) -> list[str]:
         """What keeps changes from being seen at once, with what to do about it."""
@@ -323,5 +337,5 @@ class Indexing:
         return record.job_id if record is not None and record.has_begun else None
 
 
-def _service_name(workspace: Workspace) -> str:
-    return f"watch {workspace.name}"
+def _service_names(workspace: Workspace) -> tuple[str, str]:
+    return f"watch {workspace.name}", f"vigil over {workspace.name}"

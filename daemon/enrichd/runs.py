@@ -22,6 +22,7 @@ from enrichd.metrics import Metrics
 from enrichd.query.answers import counted
 from enrichd.report import Progress
 from enrichd.watch.kept import Kept
+from enrichd.watch.vigil import Vigil
 from enrichd_tracker.errors import StoreDamaged
 from enrichd_tracker.jobs import Ground, Level
 from enrichd_tracker.model import JobStatus, Stage, Workspace
@@ -62,6 +63,10 @@ class Runs:
     def embeds(self) -> bool:
         """Whether embedding is a stage of jobs."""
         return self._embedding() is not None
+
+    def vigil(self, workspace: Workspace) -> Vigil:
+        """Over the files of the workspace, once it is run."""
+        return Vigil(workspace, self._store, self._clock)
 
     async def is_new(self, workspace: Workspace) -> bool:
         """Whether no run over the workspace has come to its end yet."""
@@ -116,6 +121,7 @@ class Runs:
             clock=self._clock,
             record=record,
             before_change=lambda: self._enrichment.pause(workspace.id),
+            storing=kept.vigil.storing,
         )
         with kept.turn(record):
             try:
@@ -126,7 +132,7 @@ class Runs:
                         await record.end()
             except asyncio.CancelledError as error:
                 await end_badly(record, error)
-                self._enrichment.resume(workspace.id, result.forgotten, changed=True)
+                self._enrichment.resume(workspace.id, result.forgotten, result.touched)
                 raise
             except BaseException as error:
                 await end_badly(record, error)
@@ -196,8 +202,7 @@ class Runs:
         try:
             await self._on_languages(workspace, set(result.languages))
         finally:
-            changed = not result.nothing_to_do
-            self._enrichment.resume(workspace.id, result.forgotten, changed=changed)
+            self._enrichment.resume(workspace.id, result.forgotten, result.touched)
 
     def _count(self, result: RunResult) -> None:
         """Of a job that has ended."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from click.testing import CliRunner, Result
-from tests.component.test_cli_writes import daemon
+from tests.posing import daemon
 from tests.written_graph import shop
 
 from enrichd.cli.main import root

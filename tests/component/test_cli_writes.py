@@ -5,22 +5,18 @@ from __future__ import annotations
 import json
 import socket
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from socketserver import UnixStreamServer
-from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from tests.posing import daemon
 from tests.written_graph import MAIN, SETUP, WrittenGraph, settled_shop, shop
 
 from enrichd.cli.client import DaemonClient
 from enrichd.cli.main import root
 from enrichd.errors import DaemonUnreachable
 from enrichd.settings import SOURCES
-from enrichd_tracker.store.connection import Lock
+from enrichd_tracker.store.lock import Lock
 
 
 @pytest.fixture(autouse=True)
@@ -32,52 +28,6 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def run(*arguments: str | Path) -> Result:
     return CliRunner().invoke(root, [str(argument) for argument in arguments])
-
-
-class Heard:
-    """What a daemon was asked, and what it answers."""
-
-    def __init__(self) -> None:
-        self.requests: list[tuple[str, str, Any]] = []
-        self.answer: tuple[int, bytes] = (200, b"{}")
-
-
-@contextmanager
-def daemon(graph: WrittenGraph, path: Path) -> Iterator[Heard]:
-    """Somebody who holds the database and answers on a socket."""
-    heard = Heard()
-
-    class Handler(BaseHTTPRequestHandler):
-        def address_string(self) -> str:
-            return "unix"
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-            pass
-
-        def _serve(self) -> None:
-            length = int(self.headers.get("Content-Length", 0))
-            body = json.loads(self.rfile.read(length)) if length else None
-            heard.requests.append((self.command, self.path, body))
-            status, content = heard.answer
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        do_GET = do_POST = do_DELETE = _serve  # noqa: N815
-
-    lock = Lock(graph.database)
-    lock.acquire()
-    server = UnixStreamServer(str(path), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    try:
-        yield heard
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-        lock.release()
 
 
 def failed_shop(tmp_path: Path) -> WrittenGraph:
@@ -266,3 +216,29 @@ def test_a_daemon_that_never_answers_is_given_up(tmp_path: Path) -> None:
         deaf.listen()
         with pytest.raises(DaemonUnreachable, match=r"did not answer .* within 0.05 s"):
             DaemonClient(tmp_path / "s", timeout_s=0.05).get("/healthz")
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (b"HTTP/1.0 200 OK\r\nContent-Length: 9\r\n\r\n{}", "the answer broke off"),
+        (b"HTTP/1.0 200 OK\r\nContent-Type", "the answer broke off"),
+        (b"220 ready for mail\r\n", "does not speak HTTP"),
+        (b"", "does not speak HTTP"),
+    ],
+)
+def test_what_is_no_whole_answer_is_none(tmp_path: Path, answer: bytes, why: str) -> None:
+    def serve() -> None:
+        connection, _ = listening.accept()
+        with connection:
+            connection.recv(1024)
+            connection.sendall(answer)
+
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / "s"))
+        listening.listen()
+        thread = threading.Thread(target=serve)
+        thread.start()
+        with pytest.raises(DaemonUnreachable, match=why):
+            DaemonClient(tmp_path / "s").get("/healthz")
+        thread.join()

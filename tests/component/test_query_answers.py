@@ -356,3 +356,16 @@ def test_an_edge_from_a_broken_part_is_marked_in_the_export_and_only_there(tmp_p
     lines = [json.loads(line) for line in exported(graph).splitlines()]
     marks = [each.get("unparsed") for each in lines if each["relation"] == "calls"]
     assert marks == [None, True]
+
+
+@pytest.mark.parametrize("uses", [1, 4, 5, 12])
+def test_uses_that_led_nowhere_are_counted_however_many_a_body_has(
+    tmp_path: Path, uses: int
+) -> None:
+    graph = WrittenGraph(tmp_path)
+    graph.file("a.py", defined("f().", line=1), defined("g().", line=3, uses=("f",) * uses))
+    graph.finish()
+    graph.serve()
+    graph.answer("a.py/g().", graph.to("a.py/f().", 3))
+    number = graph.ask(lambda reader: reader.unresolved_mentions(["f"], graph.workspace.id))
+    assert number == uses - 1

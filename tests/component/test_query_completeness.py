@@ -18,7 +18,7 @@ from tests.written_graph import (
     shop,
 )
 
-from enrichd.query.answers import Circumstances
+from enrichd.query.answers import Circumstances, Unindexed
 from enrichd.query.completeness import Completeness, Trust
 from enrichd.query.edges import EdgeAnswer, callees, callers, references
 from enrichd.query.select import select
@@ -255,6 +255,23 @@ def test_references_to_a_method_wait_for_classes_that_may_override_it(tmp_path: 
     assert "(C)" in reasons(answer.completeness)
     graph.answer("c.py/C#", graph.to("b.py/B#", 1, Relation.INHERITS))
     assert asked_references(graph, "A.go").completeness.level is Trust.COMPLETE
+
+
+def test_only_suspects_are_looked_at_where_the_daemon_vouches_for_the_others(
+    tmp_path: Path,
+) -> None:
+    graph = settled_shop(tmp_path)
+
+    def level(suspects: list[str] | None) -> Trust:
+        waiting = Unindexed(suspects=suspects)
+        given = Circumstances(graph.now, unindexed=lambda _: waiting)
+        answer = graph.ask(lambda reader: callers(reader, select(reader, "Shop.run"), given))
+        return answer.completeness.level
+
+    (graph.root / CLI).write_text("changed")
+    assert level(None) is Trust.STALE
+    assert level([APP, CLI]) is Trust.STALE
+    assert level(["not/indexed.py"]) is Trust.COMPLETE
 
 
 # What a symbol's own body says

@@ -39,12 +39,14 @@ def case(
     return Case({"canary.py": CANARY, **before}, list(changes), unseen, still)
 
 
-def turned(before: Mapping[str, str | bytes], path: str, old: str, new: str) -> Case:
+def turned(
+    before: Mapping[str, str | bytes], path: str, old: str, new: str, *, unseen: bool = False
+) -> Case:
     """One file changes in one place, and back."""
     text = before[path]
     assert isinstance(text, str)
     assert old in text
-    return case(before, {path: text.replace(old, new)}, {path: text})
+    return case(before, {path: text.replace(old, new)}, {path: text}, unseen=unseen)
 
 
 def felt(before: dict[str, str | bytes], path: str, old: str, new: str) -> Case:

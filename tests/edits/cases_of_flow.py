@@ -5,6 +5,22 @@ from __future__ import annotations
 from tests.edits.cases import Case, felt
 
 FLOWS: dict[str, Case] = {
+    "an assert of a module narrows": felt(
+        {
+            "f.py": (
+                "from typing import TypeGuard\nfrom t import A\n"
+                "def f(x: object, y: object) -> TypeGuard[A]: ...\n"
+            ),
+            "v.py": (
+                "from f import f\nfrom t import B\n"
+                "def get() -> B: ...\nk = get()\nassert f(x=k, y=1)\n"
+            ),
+            "u.py": "from v import k\ndef u():\n    k.m()\n",
+        },
+        "f.py",
+        "x: object, y: object",
+        "y: object, x: object",
+    ),
     "a context manager swallows errors": felt(
         {
             "x.py": (

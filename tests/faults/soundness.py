@@ -13,7 +13,7 @@ from enrichd.query.export import jsonl
 from enrichd_tracker.enrichment import FailureRecord
 from enrichd_tracker.errors import StorageError
 from enrichd_tracker.model import JobStatus
-from enrichd_tracker.store.connection import holder
+from enrichd_tracker.store.lock import holder
 from enrichd_tracker.store.reading import reading
 
 

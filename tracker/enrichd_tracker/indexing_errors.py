@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 
 from enrichd_tracker.model import Failure
@@ -28,5 +27,7 @@ def fingerprint(path: str, failure: Failure) -> bytes:
 
     Numbers in the message count for nothing: it is the same error on another line.
     """
+    import hashlib  # noqa: PLC0415  (it loads OpenSSL; who only reads needs none)
+
     identity = "\0".join((path, failure.type, _NUMBER.sub("#", failure.message)))
     return hashlib.blake2b(identity.encode(errors="backslashreplace"), digest_size=16).digest()

@@ -259,6 +259,9 @@ class Face(Struct, array_like=True, frozen=True, gc=False):
     """What decides to which definition the name leads."""
     type: bytes
     """What else decides the type of what it leads to."""
+    result: bytes
+    """What of that decides the type of what a call of it gives: for most names all, for a plain
+    function its heading without the parameters."""
 
 
 class Flow(Struct, array_like=True, frozen=True, gc=False, order=True):
@@ -268,6 +271,8 @@ class Flow(Struct, array_like=True, frozen=True, gc=False, order=True):
     onto: str
     loose: bool = False
     """``onto`` is no symbol (an attribute, what an import binds): no edge shows who uses it."""
+    called: bool = False
+    """It rests on what calls of ``name`` give, and on nothing else about it."""
 
 
 class ParsedFile(Struct, array_like=True, frozen=True, gc=False):

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from http import HTTPStatus
-from importlib.metadata import version
 
 import msgspec
 from aiohttp import web
 
+from enrichd import __version__
 from enrichd.api.listening import authority
 from enrichd.api.routing import JSON, Content, Nothing, Route, raw
 
@@ -41,6 +41,4 @@ class Description:
         servers = {"http://localhost": "On the Unix socket, whatever the name."}
         if self._address is not None:
             servers = {f"http://{authority(*self._address)}": "On this machine."} | servers
-        return msgspec.json.encode(
-            described(self._routes, version=version("enrichd"), servers=servers)
-        )
+        return msgspec.json.encode(described(self._routes, version=__version__, servers=servers))

@@ -1,12 +1,17 @@
-"""The daemon's door, from outside: HTTP over its Unix socket."""
+"""The daemon's door, from outside: HTTP over its Unix socket.
+
+Of HTTP it needs one request and one whole answer. The standard library's client brings TLS and all
+that mail needs with it, which takes longer to load than the daemon takes to answer.
+"""
 
 from __future__ import annotations
 
-import http.client
 import json
+import re
 import socket
 import struct
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,22 +32,8 @@ if TYPE_CHECKING:
 TIMEOUT_S = 30.0
 _QUICK_S = 1.0
 _PEER = struct.Struct("iII")  # pid, uid, gid: struct ucred of unix(7)
-
-
-class _UnixConnection(http.client.HTTPConnection):
-    """HTTP to whoever listens on a Unix socket; ``pid`` is who that must be."""
-
-    def __init__(self, path: Path, pid: int | None, timeout_s: float) -> None:
-        super().__init__("localhost", timeout=timeout_s)
-        self._path = path
-        self._pid = pid
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(str(self._path))
-        if self._pid is not None:
-            require_peer(self.sock, self._path, self._pid)
+_HEAD = re.compile(rb"HTTP/1\.[01] ([1-5]\d\d)\b.*", re.DOTALL)
+_LENGTH = re.compile(rb"^content-length: *(\d+)\r?$", re.IGNORECASE | re.MULTILINE)
 
 
 def require_peer(connection: socket.socket, path: Path, pid: int) -> None:
@@ -90,12 +81,9 @@ class DaemonClient:
         return {each["root"]: each["name"] for each in json.loads(body)["workspaces"]}
 
     def _request(self, method: str, path: str, body: bytes | None) -> bytes:
-        connection = _UnixConnection(self._path, self._pid, self._timeout_s)
-        headers = {"Content-Type": "application/json"} if body is not None else {}
         try:
-            connection.request(method, path, body, headers)
-            response = connection.getresponse()
-            content = response.read()
+            with self._connected() as connection:
+                status, content = _exchange(connection, method, path, body)
         except PermissionError as error:
             raise PermissionRefused(
                 f"{self._path}: {error.strerror}", hint="ask as the user that the daemon runs as"
@@ -104,18 +92,47 @@ class DaemonClient:
             raise DaemonUnreachable(
                 f"the daemon did not answer on {self._path} within {self._timeout_s:g} s"
             ) from error
-        except (OSError, http.client.HTTPException) as error:
-            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        except OSError as error:
+            reason = error.strerror or str(error) or type(error).__name__
             who = f"process {self._pid} holds the database and" if self._pid else "the daemon"
             raise DaemonUnreachable(
                 f"{who} can't be reached on {self._path}: {reason}",
                 hint="if it is an `enrichd index`, wait for its end",
             ) from error
-        finally:
-            connection.close()
-        if response.status >= HTTPStatus.BAD_REQUEST:
-            raise _refusal(HTTPStatus(response.status), content)
+        if status >= HTTPStatus.BAD_REQUEST:
+            raise _refusal(status, content)
         return content
+
+    @contextmanager
+    def _connected(self) -> Iterator[socket.socket]:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.settimeout(self._timeout_s)
+            connection.connect(str(self._path))
+            if self._pid is not None:
+                require_peer(connection, self._path, self._pid)
+            yield connection
+
+
+def _exchange(
+    connection: socket.socket, method: str, path: str, body: bytes | None
+) -> tuple[HTTPStatus, bytes]:
+    """One request and what came back; raises ConnectionError for what is no whole answer.
+
+    As HTTP/1.0 has it (RFC 1945) nothing comes in chunks, and the answer ends with the connection.
+    """
+    lines = [f"{method} {path} HTTP/1.0", "Host: localhost"]
+    if body is not None:
+        lines += ["Content-Type: application/json", f"Content-Length: {len(body)}"]
+    connection.sendall("\r\n".join([*lines, "", ""]).encode("ascii") + (body or b""))
+    with connection.makefile("rb") as answer:
+        head, end, content = answer.read().partition(b"\r\n\r\n")
+    found = _HEAD.fullmatch(head)
+    if found is None:
+        raise ConnectionError("what answers there does not speak HTTP")
+    length = _LENGTH.search(head)
+    if not end or (length is not None and int(length[1]) != len(content)):
+        raise ConnectionError("the answer broke off")
+    return HTTPStatus(int(found[1])), content
 
 
 def unindexed(socket: Path, pid: int) -> dict[str, Unindexed]:

@@ -161,7 +161,7 @@ def _installation(invocation: Invocation) -> Iterator[Check]:
 
 
 def _database(path: Path) -> tuple[Check, _Indexed]:
-    from enrichd_tracker.store.connection import holder  # noqa: PLC0415
+    from enrichd_tracker.store.lock import holder  # noqa: PLC0415
     from enrichd_tracker.store.reading import reading, schema_of  # noqa: PLC0415
 
     if not path.exists():

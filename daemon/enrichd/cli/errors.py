@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -12,12 +10,13 @@ import click
 
 from enrichd.cli.invocation import Invocation, reading_options
 from enrichd.cli.text import by_kind, print_json, table
-from enrichd.cli.writing import writing
+from enrichd.cli.writing import write
 from enrichd_tracker.model import ErrorStatus, ErrorType
 
 if TYPE_CHECKING:
     from enrichd.query.errors import ErrorSummary, ErrorView
     from enrichd.query.parse_health import FileHealth, WorkspaceHealth
+    from enrichd_tracker.store.port import Store
 
 _TYPES = [each.value for each in ErrorType]
 _UNITS_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
@@ -157,17 +156,16 @@ def _judge(invocation: Invocation, verdicts: dict[int, ErrorStatus]) -> None:
             (ids[names[error_id].workspace], error_id, status)
             for error_id, status in verdicts.items()
         ]
-        asyncio.run(_judge_here(invocation.database, changes))
+        write(invocation.database, lambda store: _judge_here(store, changes))
     with reading(invocation.database) as reader:
         for error_id in verdicts:
             now = error(reader, error_id).error
             invocation.tell(f"error {error_id} is {now.status}: {now.file}: {now.message}")
 
 
-async def _judge_here(database: Path, changes: list[tuple[int, int, ErrorStatus]]) -> None:
-    async with writing(database) as store:
-        for workspace_id, error_id, status in changes:
-            await store.set_error_status(workspace_id, error_id, status)
+async def _judge_here(store: Store, changes: list[tuple[int, int, ErrorStatus]]) -> None:
+    for workspace_id, error_id, status in changes:
+        await store.set_error_status(workspace_id, error_id, status)
 
 
 def _show_summary(found: ErrorSummary, invocation: Invocation) -> None:

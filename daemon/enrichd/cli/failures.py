@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +10,7 @@ import click
 
 from enrichd.cli.invocation import Invocation, database_options, reading_options, workspace_option
 from enrichd.cli.text import print_json, table
-from enrichd.cli.writing import writing
+from enrichd.cli.writing import write
 
 if TYPE_CHECKING:
     from enrichd.query.failures import FailureView
@@ -109,7 +108,8 @@ def retry(invocation: Invocation, symbol: str | None, everything: bool) -> None:
             client.post("/api/v1/enrichment/retry", {"symbol": uid, "workspace": workspace})
         invocation.tell(_asked_again(len(chosen)))
     else:
-        asyncio.run(_retry_here(invocation.database, [symbol_id for _, symbol_id, _ in chosen]))
+        symbol_ids = [symbol_id for _, symbol_id, _ in chosen]
+        write(invocation.database, lambda store: store.retry(symbol_ids))
         invocation.tell(f"{_asked_again(len(chosen))} by the next `enrichd run` or `enrichd index`")
 
 
@@ -131,11 +131,6 @@ def _chosen(invocation: Invocation, text: str | None) -> list[tuple[str, int, st
         if selected.first.path is None:
             raise UsageError(f"{text} lies outside the workspace: nothing is asked about it")
         return [(each.uid, each.id, selected.workspace.name) for each in selected.symbols]
-
-
-async def _retry_here(database: Path, symbol_ids: list[int]) -> None:
-    async with writing(database) as store:
-        await store.retry(symbol_ids)
 
 
 def _asked_again(number: int) -> str:

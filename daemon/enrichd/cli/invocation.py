@@ -75,7 +75,7 @@ class Invocation:
     @property
     def owner(self) -> int | None:
         """The process that has the database just now, if there is one."""
-        from enrichd_tracker.store.connection import holder  # noqa: PLC0415
+        from enrichd_tracker.store.lock import holder  # noqa: PLC0415
 
         return holder(self.database)
 

@@ -5,7 +5,7 @@ The one place where errors become a line on stderr and an exit code.
 
 from __future__ import annotations
 
-import difflib
+import gc
 import importlib
 import os
 import sys
@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 
 import click
 
+from enrichd import __version__
 from enrichd.cli.invocation import Invocation, global_options
 from enrichd.errors import AnswerIsNo, EnrichdError, ExitCode
 
@@ -72,6 +73,8 @@ class Root(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            import difflib  # noqa: PLC0415
+
             close = difflib.get_close_matches(args[0], COMMANDS, n=1)
             guess = f"; did you mean {close[0]}?" if close else ""
             raise click.UsageError(f"there is no command {args[0]}{guess}", ctx)
@@ -178,15 +181,9 @@ def _say(message: str, hint: str | None = None) -> None:
         click.echo(f"hint: {hint}", err=True)
 
 
-def _version() -> str:
-    from importlib.metadata import version  # noqa: PLC0415
-
-    return version("enrichd")
-
-
 def _print_version(context: click.Context, _: click.Parameter, value: bool) -> None:
     if value:
-        click.echo(f"enrichd {_version()}")
+        click.echo(f"enrichd {__version__}")
         context.exit()
 
 
@@ -222,4 +219,9 @@ def root() -> None:
 
 def main() -> NoReturn:
     """The console script."""
-    root.main()
+    try:
+        root.main()
+    finally:
+        # What is left is freed with the process. Python would look through all of it for cycles,
+        # several times, which takes a command as long as some of its imports.
+        gc.freeze()

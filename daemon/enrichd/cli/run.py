@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,7 +32,7 @@ def run(invocation: Invocation) -> int:
       enrichd run --config /etc/enrichd/config.toml
     """
     config = invocation.config
-    from enrichd_tracker.store.connection import require_free  # noqa: PLC0415
+    from enrichd_tracker.store.lock import require_free  # noqa: PLC0415
 
     require_free(config.daemon.database)  # known at once, before all of the daemon is loaded
     from enrichd.api.serve import run_daemon  # noqa: PLC0415
@@ -144,6 +143,8 @@ def _index_here(
     invocation: Invocation, folder: Path, *, enrich: bool, timeout_s: float | None
 ) -> IndexReport | None:
     """In this process; None when it was told to stop."""
+    import asyncio  # noqa: PLC0415
+
     from enrichd.cli.progress import progress_for  # noqa: PLC0415
 
     config = invocation.config

@@ -55,7 +55,6 @@ def gather(invocation: Invocation) -> Status:
     import msgspec  # noqa: PLC0415
 
     from enrichd.query.status import DaemonInfo, Status, build  # noqa: PLC0415
-    from enrichd_tracker.store.reading import reading  # noqa: PLC0415
 
     silent: list[str] = []
     pid = invocation.owner
@@ -69,6 +68,8 @@ def gather(invocation: Invocation) -> Status:
         except (EnrichdError, msgspec.MsgspecError) as error:
             reason = error.message if isinstance(error, EnrichdError) else "not understood"
             silent.append(f"process {pid} has the database and was not heard: {reason}")
+    from enrichd_tracker.store.reading import reading  # noqa: PLC0415  (only without a daemon)
+
     with reading(invocation.database) as reader:
         found = build(reader, daemon=None, servers=(), now=invocation.now, advice=invocation.advice)
     return msgspec.structs.replace(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,11 +10,12 @@ from msgspec import Struct
 
 from enrichd.cli.invocation import Invocation, database_options, json_option
 from enrichd.cli.text import print_json, table
-from enrichd.cli.writing import writing
+from enrichd.cli.writing import write
 from enrichd.errors import AnswerIsNo, UsageError
 
 if TYPE_CHECKING:
     from enrichd_tracker.model import Workspace
+    from enrichd_tracker.store.port import Store
 
 
 class WorkspaceRow(Struct, frozen=True):
@@ -104,7 +104,7 @@ def add(invocation: Invocation, path: Path, name: str | None) -> None:
         document = {"root": str(root)} | ({"name": name} if name else {})
         made = invocation.client(pid).post("/api/v1/workspaces", document)["name"]
     else:
-        made = asyncio.run(_add_here(invocation.database, root, name)).name
+        made = write(invocation.database, lambda store: _add_here(store, root, name)).name
     if name is not None and made != name:
         invocation.tell(f"{root} is a workspace already, named {made}")
     else:
@@ -135,7 +135,8 @@ def remove(invocation: Invocation, name: str) -> None:
     if pid is not None:
         invocation.client(pid).delete("/api/v1/workspaces", name)
     else:
-        asyncio.run(_remove_here(invocation.database, workspace, is_clone=is_clone))
+        clone = Path(workspace.root) if is_clone else None
+        write(invocation.database, lambda store: _remove_here(store, workspace, clone))
     if any(each.name == name for each in invocation.config.workspaces):
         invocation.tell(
             f"{name} is named in {invocation.config.path} and will come back from there"
@@ -163,26 +164,21 @@ def _check_name(name: str | None) -> None:
         raise UsageError(f"{name!r} can't name a workspace: only letters, digits, '.', '_' and '-'")
 
 
-async def _add_here(database: Path, root: Path, name: str | None) -> Workspace:
+async def _add_here(store: Store, root: Path, name: str | None) -> Workspace:
     from enrichd.settings import free_name  # noqa: PLC0415
 
-    async with writing(database) as store:
-        known = {
-            each.name: each.root for each in await store.read(lambda reader: reader.workspaces())
-        }
-        if name is not None and known.get(name, str(root)) != str(root):
-            raise AnswerIsNo(
-                f"there is a workspace named {name} already, for {known[name]}",
-                hint="choose another name with --name",
-            )
-        return await store.add_workspace(name or free_name(root.name, root, known), str(root))
+    known = {each.name: each.root for each in await store.read(lambda reader: reader.workspaces())}
+    if name is not None and known.get(name, str(root)) != str(root):
+        raise AnswerIsNo(
+            f"there is a workspace named {name} already, for {known[name]}",
+            hint="choose another name with --name",
+        )
+    return await store.add_workspace(name or free_name(root.name, root, known), str(root))
 
 
-async def _remove_here(database: Path, workspace: Workspace, *, is_clone: bool) -> None:
-    async with writing(database) as store:
-        await store.remove_workspace(workspace.id)
-    if is_clone:
+async def _remove_here(store: Store, workspace: Workspace, clone: Path | None) -> None:
+    await store.remove_workspace(workspace.id)
+    if clone is not None:
         from enrichd.sources.folders import remove  # noqa: PLC0415
 
-        root = Path(workspace.root)
-        await remove(root, root.parent)
+        await remove(clone, clone.parent)

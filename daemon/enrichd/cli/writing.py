@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from enrichd_tracker.store.port import Store
 
+T = TypeVar("T")
 
-@asynccontextmanager
-async def writing(database: Path) -> AsyncIterator[Store]:
-    """The store, open; raises AlreadyLocked where somebody has it."""
+
+def write(database: Path, change: Callable[[Store], Coroutine[Any, Any, T]]) -> T:
+    """What ``change`` gives of the open store; raises AlreadyLocked where somebody has it."""
+    import asyncio  # noqa: PLC0415
+
     from enrichd.clock import SystemClock  # noqa: PLC0415
     from enrichd_tracker.store.sqlite import SqliteStore  # noqa: PLC0415
 
-    store = await SqliteStore.open(database, SystemClock())
-    try:
-        yield store
-    finally:
-        await store.close()
+    async def written() -> T:
+        store = await SqliteStore.open(database, SystemClock())
+        try:
+            return await change(store)
+        finally:
+            await store.close()
+
+    return asyncio.run(written())

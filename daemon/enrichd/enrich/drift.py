@@ -105,8 +105,12 @@ class DriftCheck:
         random: Callable[[], float],
         is_calm: Callable[[int], bool],
         on_stale: Callable[[int], None],
+        on_distrust: Callable[[int, str], None],
     ) -> None:
-        """``random``: from 0 up to 1. ``is_calm``: whether a workspace is as it was indexed."""
+        """``random``: from 0 up to 1. ``is_calm``: whether a workspace is as it was indexed.
+
+        ``on_distrust`` hears of a file before the store says that it is not the one indexed.
+        """
         self._store = store
         self._lanes = lanes
         self._recorder = recorder
@@ -115,6 +119,7 @@ class DriftCheck:
         self._random = random
         self._is_calm = is_calm
         self._on_stale = on_stale
+        self._on_distrust = on_distrust
         self._neighbours: deque[tuple[Lane, int]] = deque()
         """Symbols of files in which another was wrong: they are looked at next."""
         self._seen: set[int] = set()  # the symbols whose neighbours these are, and they themselves
@@ -233,6 +238,7 @@ class DriftCheck:
             return Result.FAILED
         workspace_id = work.lane.workspace_id
         if on_disk is OnDisk.DRIFTED:
+            self._on_distrust(workspace_id, work.file.path)
             await self._store.distrust(workspace_id, work.file.path)
             self._looked_at[work.file.id] = OnDisk.CHANGED  # it is told once
             _log.warning(

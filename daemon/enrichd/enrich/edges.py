@@ -28,9 +28,9 @@ class EdgeFinder:
         self._root = root
         self._external = external
 
-    def forget(self) -> None:
-        """The graph has changed."""
-        self._resolver.forget()
+    def forget(self, paths: Iterable[str] | None = None) -> None:
+        """The graph has changed in these files, or who knows where."""
+        self._resolver.forget(paths)
 
     async def prepare(self, attempts: Iterable[Attempt]) -> None:
         """Load what ``locate`` and ``edges`` need to know for these attempts."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import structlog
 from lsprotocol.types import TEXT_DOCUMENT_DEFINITION
@@ -126,8 +126,8 @@ class LaneWorker:
         """There is work, or the server has changed."""
         self._wake.set()
 
-    def resume(self, *, changed: bool) -> None:
-        """The workspace has been indexed; ``changed``: names and positions may be others now.
+    def resume(self, changed: Collection[str]) -> None:
+        """The workspace has been indexed; names and positions in ``changed`` files may be others.
 
         The server was told before: what it answered earlier may be about files as they were.
         """
@@ -135,7 +135,7 @@ class LaneWorker:
         if changed:
             self._graph += 1
             self._names = None
-            self._edges.forget()
+            self._edges.forget(changed)
             for attempt in self._attempts.values():
                 attempt.outdated = attempt.asked
         held, self._held = self._held, []

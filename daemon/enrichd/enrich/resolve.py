@@ -55,11 +55,15 @@ class Resolver:
         self._generation = 0
         self._batch = 0
 
-    def forget(self) -> None:
-        """The graph has changed: what was loaded may be wrong."""
+    def forget(self, paths: Iterable[str] | None = None) -> None:
+        """The graph has changed, in these files or who knows where: what is loaded may be wrong."""
         self._generation += 1
-        self._files.clear()
         self._externals.clear()
+        if paths is None:
+            self._files.clear()
+        else:
+            for path in paths:
+                self._files.pop(path, None)
 
     async def load(self, targets: Iterable[Target], own: Iterable[str]) -> None:
         """Make ready for ``locate`` the files that these targets are in, and ``own`` ones.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 import msgspec
@@ -112,7 +112,10 @@ class Enrichment:
         self._services.start("servers", self._follow_servers())
 
     def check_for_drift(
-        self, random: Callable[[], float], is_calm: Callable[[int], bool]
+        self,
+        random: Callable[[], float],
+        is_calm: Callable[[int], bool],
+        on_distrust: Callable[[int, str], None],
     ) -> DriftCheck:
         """Ask again, from now on, about what is settled, when a calm workspace leaves time."""
         check = DriftCheck(
@@ -124,6 +127,7 @@ class Enrichment:
             random=random,
             is_calm=is_calm,
             on_stale=self._on_stale,
+            on_distrust=on_distrust,
         )
         self._services.start("drift check", check.run())
         return check
@@ -228,12 +232,12 @@ class Enrichment:
             worker.paused = True
             worker.wake()  # a check gives way
 
-    def resume(self, workspace_id: int, forgotten: list[int], *, changed: bool) -> None:
-        """The workspace is indexed; ``forgotten``: symbols whose failures no longer count."""
+    def resume(self, workspace_id: int, forgotten: list[int], changed: Collection[str]) -> None:
+        """The workspace is indexed: symbols whose failures no longer count, files that changed."""
         for symbol_id in forgotten:
             self.tracker.clear_failure(symbol_id)
         for worker in self._of(workspace_id):
-            worker.resume(changed=changed)
+            worker.resume(changed)
             if changed:
                 worker.supervisor.poke()
         if changed:

@@ -7,14 +7,19 @@ what it leads to: the headings of definitions with their decorators, the values 
 body of a function is no part of it: servers that conclude from bodies say so themselves. Two
 versions of a file differ for others in the names whose faces differ, and in nothing else.
 
+What a call of a function gives is what its heading says after the parameters, or not known where
+that says nothing; no argument and no parameter has a say in it, unless there are type variables,
+overloads or decorators (headings.py). So a face says apart what decides the *result*.
+
 A *flow* says that a face rests on another name: ``x = make()`` makes ``x`` rest on ``make``,
 ``class B(A)`` makes ``B`` rest on ``A``, ``from a import f`` makes ``f`` rest on ``a/``, the
-module. Who follows the flows from what changed finds all whose type may be another one now. Those
+module. Who follows the flows from what changed finds all whose type may be another one now. A flow
+from what is only called goes on when the result of that changes, and not before. Those
 from modules say which file imports which, too, in function bodies as well.
 
 More captures, beside those of extract.py:
 
-``@decorated``         a definition with its decorators
+``@applied``           a decorator: no call, since what it is called with does not stand there
 ``@branch``, ``@arm``  a statement with a condition, and the blocks of any statement
 ``@comment``           says nothing
 ``@ends``, ``@ends.call``   a statement that may end the module, and what such a one calls
@@ -30,6 +35,7 @@ from itertools import pairwise
 from tree_sitter import Node
 
 from enrichd.index.digests import Words, digest_of
+from enrichd.index.headings import Headings
 from enrichd.index.languages import Language
 from enrichd.index.lines import from_bytes
 from enrichd.index.reading import Reading
@@ -77,17 +83,13 @@ class Faces:
         self._branches = Spans(captures.get("branch", ()))
         self._reading = Reading(words, self._uses, Spans(captures.get("arm", ())))
         self._statements = Spans(captures.get("statement", ()))
-        self._decorated = Spans(captures.get("decorated", ()))
         self._imports = Spans(captures.get("import.statement", ()))
         self._items = Spans(captures.get("import.item", ()))
         self._sources = Spans(captures.get("import.source", ()))
-        self._bodies: dict[int, list[int]] = {}
-        for node in captures.get("enter", ()):
-            self._bodies.setdefault(node.end_byte, []).append(node.start_byte)
-        self._headings: dict[int, Span] = {}
-        self._parts: dict[str, list[tuple[int, bytes, bytes]]] = {}
-        self._flows: set[tuple[str, str, bool]] = set()
-        """What will be a Flow each."""
+        self._headings = Headings(language, captures, sites, words)
+        self._parts: dict[str, list[tuple[int, bytes, bytes, bytes]]] = {}
+        self._flows: dict[tuple[str, str, bool], bool] = {}
+        """What will be a Flow each: (name, onto, loose), and whether the name is only called."""
         folder, _, file = path.rpartition("/")
         is_package = folder and file in language.package_files
         self._package = module_keys(path, language.package_files) if is_package else []
@@ -124,9 +126,11 @@ class Faces:
         faces = {}
         for name, parts in self._parts.items():
             parts.sort()
-            binding = digest_of(*[binding for _, binding, _ in parts if binding])
-            faces[name] = Face(binding, digest_of(*[type_ for _, _, type_ in parts]))
-        return faces, [Flow(*flow) for flow in sorted(self._flows)]
+            _, bindings, types, results = zip(*parts, strict=True)
+            type_ = digest_of(*types)
+            result = type_ if results == types else digest_of(*results)
+            faces[name] = Face(digest_of(*filter(None, bindings)), type_, result)
+        return faces, [Flow(*flow, called) for flow, called in sorted(self._flows.items())]
 
     def variable_text(self, draft: Draft) -> list[bytes]:
         """The statements that bind a variable, for the digest of its symbol."""
@@ -137,22 +141,33 @@ class Faces:
         """Whether a definition is used without being named."""
         if self._language.is_implicit(draft.name) or self._language.is_entry(draft.name):
             return True
-        start = self._heading(draft)[0]
+        start = self._headings.of(draft)[0]
         return start < draft.start and self._language.registers(
             self._words.between(start, draft.start)
         )
 
-    def _add(self, name: str, offset: int, *binding: bytes, type_: bytes = b"") -> None:
-        self._parts.setdefault(name, []).append((offset, b"\0".join(binding), type_))
+    def _add(
+        self,
+        name: str,
+        offset: int,
+        *binding: bytes,
+        type_: bytes = b"",
+        result: bytes | None = None,
+    ) -> None:
+        part = (offset, b"\0".join(binding), type_, type_ if result is None else result)
+        self._parts.setdefault(name, []).append(part)
 
     def _order(self, start: int, end: int) -> bytes:
         """Which of the names in a stretch are bound above it: below, they mean something else."""
         first = self._first.get
         return bytes([first(name, start) < start for name in self._uses.between(start, end)])
 
-    def _flow(self, names: Iterable[str], onto: str, *, loose: bool = False) -> None:
-        """Let a name rest on others."""
-        self._flows.update([(name, onto, loose) for name in names])
+    def _flow(self, names: Iterable[tuple[str, bool]], onto: str, *, loose: bool = False) -> None:
+        """Let a name rest on others, each of which may be only called."""
+        flows = self._flows
+        for name, called in names:
+            flow = (name, onto, loose)
+            flows[flow] = called and flows.get(flow, True)
 
     def _context(self, offset: int, within: Draft, name: str) -> bytes:
         """The conditions that a name is bound under, inside a definition."""
@@ -165,31 +180,20 @@ class Faces:
                 self._flow(condition.names, name, loose=True)
         return b"\0".join(texts)
 
-    def _heading(self, draft: Draft) -> Span:
-        """From the first decorator to the body."""
-        found = self._headings.get(id(draft))
-        if found is None:
-            start, end = draft.start, draft.end
-            outer = draft.parent.start if draft.parent is not None else 0
-            for decorated_start, decorated_end in self._decorated.around(draft.start):
-                if decorated_end == draft.end and decorated_start >= outer:
-                    start = decorated_start
-                break
-            after = [each for each in self._bodies.get(draft.end, ()) if each > draft.name_start]
-            if after:
-                end = min(after)
-            found = self._headings[id(draft)] = (start, end)
-        return found
-
     def _definition(self, draft: Draft, keys: list[str]) -> None:
         around = draft.parent.named() if draft.parent is not None else draft
-        heading = self._heading(draft)
-        uses = self._uses.between(*heading)
-        text = self._words.between(*heading) + self._order(*heading)
+        start, end = self._headings.of(draft)
+        uses = self._uses.ways_between(start, end)
+        text = self._heading_text(start, end)
         context = self._context(draft.start, around, draft.name)
         draft.face = digest_of(text, context)
         what = f"{around.descriptors} {draft.kind} {draft.overload}".encode()
-        self._add(draft.name, draft.start, what, context, type_=text)
+        result = text
+        if idle := self._headings.idle_parameters(draft):
+            result = b"\0".join(
+                [self._heading_text(start, idle[0]), self._heading_text(idle[1], end)]
+            )
+        self._add(draft.name, draft.start, what, context, type_=text, result=result)
         self._flow(uses, draft.name)
         if self._language.may_never_return(text):
             self._add(draft.name + _NEVER, draft.start, what, context)
@@ -200,6 +204,9 @@ class Faces:
             elif around.parent is None:
                 for key in keys:
                     self._add(key, draft.start, context, text)
+
+    def _heading_text(self, start: int, end: int) -> bytes:
+        return self._words.between(start, end) + self._order(start, end)
 
     def _bound(self, scope: Scope, raw_name: str, bound: Bound) -> None:
         name = from_bytes(raw_name)
@@ -248,8 +255,8 @@ class Faces:
             if mine is not None and key != mine and key not in self._taken_in:
                 self._taken_in.add(key)
                 self._add(key[len(mine) :].partition("/")[0], 0, b"a module of its own")
-        ways = pairwise([*keys, name])
-        self._flows.update([(outer, inner, True) for outer, inner in ways])
+        for outer, inner in pairwise([*keys, name]):
+            self._flow([(outer, False)], inner, loose=True)
 
     def _keys_of(self, source: bytes) -> list[str]:
         """The modules on the way to what is imported, as keys, the outermost one first."""
@@ -279,7 +286,7 @@ class Faces:
             self._flow(said.names, name, loose=True)
             if rests_on := self._rests_on(owner, (end, statement[1])):
                 rest.append(self._words.between(*rests_on))
-                self._flow(self._uses.between(*rests_on), name, loose=True)
+                self._flow(self._uses.ways_between(*rests_on), name, loose=True)
             self._add(name, start, *rest)
 
     def _rests_on(self, owner: Draft, span: Span) -> Span | None:
@@ -289,7 +296,7 @@ class Faces:
         for offset, name in local.places(*span):
             scope = self._scope_of(offset, name)
             if scope is None or scope.name in self._language.data.definitions:
-                start, body = self._heading(owner)
+                start, body = self._headings.of(owner)
                 # A condition on a parameter narrows its type.
                 more = local.between(body, owner.end).count(name) > local.between(*span).count(name)
                 if scope is None or name in scope.assigned or more:
@@ -337,7 +344,7 @@ class Faces:
                 self._context(node.start_byte, root, EVERYTHING)
         for node in self._captures.get("ends.call", ()):
             if self._regions.at(node.start_byte).scope is module:
-                self._flow([_text_of(node) + _NEVER], EVERYTHING, loose=True)
+                self._flow([(_text_of(node) + _NEVER, False)], EVERYTHING, loose=True)
         for node in self._captures.get("bind.delete", ()):
             if self._regions.at(node.start_byte).scope is module:
                 self._context(node.start_byte, root, _text_of(node))

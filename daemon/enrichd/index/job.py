@@ -62,7 +62,12 @@ class RunResult(Struct):
     @property
     def nothing_to_do(self) -> bool:
         """Whether every file was as it had been."""
-        return not (self.changed or self.created or self.removed)
+        return not self.touched
+
+    @property
+    def touched(self) -> list[str]:
+        """The files that were not as they had been."""
+        return [*self.created, *self.changed, *self.removed]
 
     @property
     def has_failed(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Set as AbstractSet
 
 from msgspec import Struct
 
@@ -13,11 +14,13 @@ from enrichd.index.spans import Spans, around_holes
 class Uses:
     """Names and where they are used, in the order of the text; filled in by who finds them."""
 
-    __slots__ = ("names", "offsets")
+    __slots__ = ("called", "names", "offsets")
 
-    def __init__(self) -> None:
+    def __init__(self, called: AbstractSet[int] = frozenset()) -> None:
         self.offsets: list[int] = []
         self.names: list[str] = []
+        self.called = called
+        """Where a name stands that is called there."""
 
     def between(self, start: int, end: int) -> list[str]:
         """The names used in a stretch."""
@@ -29,6 +32,16 @@ class Uses:
         first, last = bisect_left(self.offsets, start), bisect_left(self.offsets, end)
         return list(zip(self.offsets[first:last], self.names[first:last], strict=True))
 
+    def ways_between(self, start: int, end: int) -> list[tuple[str, bool]]:
+        """The names used in a stretch, and whether each is only called there."""
+        first = bisect_left(self.offsets, start)
+        last = bisect_left(self.offsets, end, first)
+        if first == last:  # as in most headings
+            return []
+        called, names = self.called, self.names
+        as_values = {names[n] for n in range(first, last) if self.offsets[n] not in called}
+        return [(name, name not in as_values) for name in names[first:last]]
+
     def last_before(self, offset: int) -> tuple[int, str] | None:
         """The nearest one above."""
         place = bisect_left(self.offsets, offset) - 1
@@ -38,7 +51,7 @@ class Uses:
         """Those that stand elsewhere."""
         if not offsets:
             return self
-        others = Uses()
+        others = Uses(self.called)
         for offset, name in zip(self.offsets, self.names, strict=True):
             if offset not in offsets:
                 others.offsets.append(offset)
@@ -50,8 +63,8 @@ class Said(Struct, frozen=True, gc=False):
     """What a stretch says outside of the blocks in it."""
 
     text: bytes
-    names: list[str]
-    """What it uses there."""
+    names: list[tuple[str, bool]]
+    """What it uses there, and whether it only calls it."""
 
 
 class Reading:
@@ -71,7 +84,7 @@ class Reading:
             names = [
                 name
                 for piece in around_holes(start, end, holes)
-                for name in self._uses.between(*piece)
+                for name in self._uses.ways_between(*piece)
             ]
             said = Said(self._words.between(start, end, holes), names)
             self._read[start, end] = said

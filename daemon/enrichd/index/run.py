@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping
-from contextlib import aclosing
+from contextlib import AbstractContextManager, aclosing, nullcontext
 from types import MappingProxyType
 
 from msgspec import Struct
@@ -46,13 +46,18 @@ class IndexRun:
         clock: Clock,
         record: JobRecord,
         before_change: Callable[[], None],
+        storing: Callable[[Collection[str]], AbstractContextManager[None]] = lambda _: (
+            nullcontext()
+        ),
     ) -> None:
+        """``storing``: entered with the paths of files for as long as they are being stored."""
         self._store = store
         self._workspace = workspace
         self._options = options
         self._clock = clock
         self._record = record
         self._before_change = before_change
+        self._storing = storing
         self._result = record.result
 
     async def run(
@@ -178,7 +183,10 @@ class IndexRun:
     ) -> None:
         if not files and not removed:
             return
-        stored = await self._store.store_files(self._workspace.id, files, removed, renamed=renamed)
+        with self._storing([*(file.path for file in files), *removed]):
+            stored = await self._store.store_files(
+                self._workspace.id, files, removed, renamed=renamed
+            )
         self._result.stored += len(files)
         self._result.symbols += stored.symbols
         self._result.forgotten += stored.had_failed

@@ -12,7 +12,7 @@ from enrichd.index.lines import from_bytes, position
 from enrichd.index.reading import Uses
 from enrichd.index.regions import Captures, Regions
 from enrichd.index.scopes import Draft, Resolver
-from enrichd_tracker.model import Binding, Canary, Role, Site
+from enrichd_tracker.model import TYPES, Binding, Canary, Role, Site
 
 _USE, _CALL, _INHERIT, _MEMBER, _MEMBER_CALL, _MEMBER_INHERIT, _IMPORT, _SKIP = range(8)
 _REASONS = {  # a later one wins where two apply
@@ -26,6 +26,7 @@ _REASONS = {  # a later one wins where two apply
     "skip": _SKIP,
     **dict.fromkeys(BIND_ONLY, _SKIP),
 }
+_CALLS = (_CALL, _MEMBER_CALL)
 _ROLES = (
     Role.REFERENCE,
     Role.CALL,
@@ -69,6 +70,9 @@ class SiteCollector:
         for capture, reason in _REASONS.items():
             if nodes := self._captures.get(capture):
                 reasons.update(dict.fromkeys([node.start_byte for node in nodes], reason))
+        calls = {start for start, reason in reasons.items() if reason in _CALLS}
+        calls -= {node.start_byte for node in self._captures.get("applied", ())}
+        self.uses.called = calls - quoted
         reason_of = reasons.get
         text, resolve, ascii_only = self._text, self._resolver.resolve, self._text.isascii()
         line_starts = [*self._starts, len(text) + 1]
@@ -159,6 +163,16 @@ class SiteCollector:
             module.draft.sites.append(site)
         if nodes:
             module.draft.sites.sort(key=lambda site: (site.line, site.column))
+
+    def are_types(self, start: int, end: int) -> bool:
+        """Whether the plain names in a stretch can't but mean builtins and classes of this file."""
+        if self.local_uses.between(start, end):
+            return False
+        for offset, name in self.uses.places(start, end):
+            verdict = self._resolver.resolve(self._regions.at(offset).scope, name)
+            if verdict is False or verdict.target is None or verdict.target.kind not in TYPES:
+                return False
+        return True
 
     def canary(self, path: str) -> Canary | None:
         """The first use of a class or function of the file itself that the syntax can tell."""

@@ -54,7 +54,8 @@ class Profile(Struct, frozen=True, forbid_unknown_fields=True):
     ready: Readiness = Readiness.CANARY
     infers_returns: bool = True
     """Concludes from a function's body what it returns, where no annotation says so: then a body's
-    change concerns all who use the function."""
+    change concerns all who use the function. Where this is false, what a call gives has to be what
+    the return annotation says, whether or not the arguments fit the parameters."""
     max_rss_bytes: int | None = None
     """Resident memory above which the server is started afresh, at nobody's charge."""
 

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from enrichd_tracker.model import Workspace
-from enrichd_tracker.store.port import Reader, StoredEdge, StoredSymbol
+if TYPE_CHECKING:  # who only shows an answer of the daemon needs no store
+    from enrichd_tracker.model import Workspace
+    from enrichd_tracker.store.port import Reader, StoredEdge, StoredSymbol
 
 SCHEMA_VERSION = 1
 
@@ -33,6 +35,8 @@ class Unindexed(Struct, frozen=True):
     """The first few, relative to the root."""
     lag_s: float = 0.0
     """How long the oldest waits."""
+    suspects: list[str] | None = None
+    """Only these files may not be as they were indexed, and are to be looked at; None: any may."""
 
 
 class UnindexedFiles(Struct, frozen=True, kw_only=True):

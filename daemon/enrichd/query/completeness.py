@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from enrichd.query.answers import (
     Circumstances,
-    UnindexedOf,
+    Unindexed,
     counted,
     duration,
     listed,
@@ -159,8 +159,9 @@ def of_inward(
             )
         elif lanes.has_nothing(Lane(symbol.workspace_id, symbol.language)):
             findings.add(Trust.UNKNOWN, lanes.missing(symbol.language))
-    for language in reader.languages(workspace.id):
-        _judge_offer(lanes, Lane(workspace.id, language), findings)
+    if any(lanes.offers_nothing(each.lane) for each in reader.requirements()):
+        for language in reader.languages(workspace.id):
+            _judge_offer(lanes, Lane(workspace.id, language), findings)
     _judge_mentions(reader, reader.unsettled_mentions(names, workspace.id), lanes, findings)
     _judge_files(reader, workspace, given, findings)
     for edge in edges:
@@ -282,8 +283,9 @@ def _judge_files(
 ) -> None:
     _judge_run(reader, workspace, findings)
     _judge_parsing(reader, workspace, findings)
-    _judge_disk(reader, workspace, findings)
-    _judge_unindexed(workspace, given.unindexed, findings)
+    waiting = given.unindexed(workspace.id)
+    _judge_disk(reader, workspace, findings, waiting.suspects)
+    _judge_unindexed(waiting, findings)
 
 
 def _judge_run(reader: Reader, workspace: Workspace, findings: _Findings) -> None:
@@ -314,9 +316,8 @@ def _judge_disk(
             )
 
 
-def _judge_unindexed(workspace: Workspace, unindexed: UnindexedOf, findings: _Findings) -> None:
+def _judge_unindexed(waiting: Unindexed, findings: _Findings) -> None:
     """A file that waits may hold another use, or be a new one that nobody knows of."""
-    waiting = unindexed(workspace.id)
     if waiting.count:
         names = listed(waiting.paths, shown=min(3, waiting.count))
         if (more := waiting.count - len(waiting.paths)) > 0:

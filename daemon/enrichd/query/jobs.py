@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from enrichd.errors import AnswerIsNo
 from enrichd.query.answers import SCHEMA_VERSION, moment, moment_or_none
-from enrichd.query.select import chosen
 from enrichd_tracker.jobs import Job, JobEvent, JobStage, Level
 from enrichd_tracker.model import JobStatus, Stage
-from enrichd_tracker.store.port import Reader
+
+if TYPE_CHECKING:
+    from enrichd_tracker.store.port import Reader
 
 _WEIGHTS = {
     Stage.CLONING: 10,
@@ -154,7 +156,7 @@ def jobs(
     offset: int = 0,
 ) -> JobList:
     """A page of jobs. Raises AnswerIsNo where there is no such workspace."""
-    workspace_id = chosen(reader, workspace)[0].id if workspace is not None else None
+    workspace_id = _id_of(reader, workspace)
     found = reader.runs.jobs(workspace_id, limit + 1, offset, kind)
     shown = [view(job, now=now) for job in found[:limit]]
     return JobList(SCHEMA_VERSION, limit, offset, more=len(found) > limit, jobs=shown)
@@ -164,7 +166,7 @@ def unfinished(
     reader: Reader, seq: int, *, workspace: str | None = None, now: float
 ) -> JobsSnapshot:
     """The jobs that wait or run. Raises AnswerIsNo where there is no such workspace."""
-    workspace_id = chosen(reader, workspace)[0].id if workspace is not None else None
+    workspace_id = _id_of(reader, workspace)
     found = reader.runs.unfinished_jobs(workspace_id)
     return JobsSnapshot(seq, "snapshot", [view(each, now=now) for each in found])
 
@@ -180,6 +182,12 @@ def log(reader: Reader, job_id: str, *, level: Level, limit: int, offset: int = 
     found = reader.runs.job_logs(full_id, level.and_above, limit + 1, offset)
     lines = [event(each) for each in found[:limit]]
     return JobLog(SCHEMA_VERSION, full_id, limit, offset, more=len(found) > limit, lines=lines)
+
+
+def _id_of(reader: Reader, workspace: str | None) -> int | None:
+    from enrichd.query.select import chosen  # noqa: PLC0415  (it brings the store)
+
+    return chosen(reader, workspace)[0].id if workspace is not None else None
 
 
 def _named(reader: Reader, job_id: str) -> Job:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from enrichd.query.answers import Advice
 from enrichd_tracker.model import Lane, Operation
-from enrichd_tracker.store.port import Reader
+
+if TYPE_CHECKING:
+    from enrichd_tracker.store.port import Reader
 
 _TITLES = {
     "c_sharp": "C#",

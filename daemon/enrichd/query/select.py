@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -151,6 +150,8 @@ def _ends_with(dotted: str, end: str) -> bool:
 
 
 def _not_found(reader: Reader, text: str, workspace_id: int | None) -> AnswerIsNo:
+    import difflib  # noqa: PLC0415  (only when something is not there)
+
     last = text.rpartition(".")[2]
     like = {
         symbol.qualified_name
@@ -222,6 +223,8 @@ def _at(reader: Reader, place: re.Match[str], files: list[tuple[Workspace, str]]
 
 
 def _no_file(reader: Reader, path: str) -> AnswerIsNo:
+    import difflib  # noqa: PLC0415
+
     known = [each for workspace in reader.workspaces() for each in reader.files(workspace.id)]
     close = [each for each in known if each.endswith(f"/{Path(path).name}")][:3]
     close = close or difflib.get_close_matches(path, known, n=3)

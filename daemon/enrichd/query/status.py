@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -19,7 +20,9 @@ from enrichd.query.answers import (
 from enrichd.query.jobs import JobView
 from enrichd.query.lanes import language_title
 from enrichd_tracker.model import JobStatus, Lane, Operation, Workspace
-from enrichd_tracker.store.port import Reader
+
+if TYPE_CHECKING:
+    from enrichd_tracker.store.port import Reader
 
 STOPPED = "stopped"
 _RECENT_JOBS = 5

@@ -18,6 +18,7 @@ from enrichd.index.walk import patterns
 from enrichd.watch.changes import Changes, Watching
 from enrichd.watch.filter import Filter
 from enrichd.watch.repository import Repository
+from enrichd.watch.vigil import Vigil
 from enrichd.watch.watcher import Events, Watcher
 from enrichd_tracker.model import Workspace
 
@@ -31,6 +32,7 @@ class Kept:
         clock: Clock,
         options: Callable[[Workspace], IndexOptions],
         *,
+        vigil: Vigil,
         on_news: Callable[[], None],
     ) -> None:
         self.workspace = workspace
@@ -42,6 +44,7 @@ class Kept:
         """Whether its files have been looked at since it was taken up."""
         self.watcher: Watcher | None = None
         self.watch_problem = ""
+        self.vigil = vigil
         self.ended = 0
         """The number of the last look that came to its end."""
         self.failed: tuple[int, EnrichdError] | None = None

@@ -33,7 +33,8 @@ from enrichd_tracker.errors import (
     StoreUnavailable,
 )
 from enrichd_tracker.store import connection
-from enrichd_tracker.store.connection import connect_reader, holder, migrations, suspicion
+from enrichd_tracker.store.connection import connect_reader, migrations, suspicion
+from enrichd_tracker.store.lock import holder
 from enrichd_tracker.store.sqlite import SqliteStore
 
 REPOSITORY = Path(__file__).parents[3]

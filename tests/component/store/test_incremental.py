@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -27,7 +29,10 @@ uses = st.builds(Use, st.sampled_from([*PLAIN, "Z"])) | st.builds(
     Use, st.sampled_from(["a", "b", "os", "A", "B", "Z"]), st.sampled_from([*MEMBERS, *PLAIN])
 )
 some_uses = st.lists(uses, max_size=2).map(tuple)
-functions = st.builds(Def, st.sampled_from(["f", "g", "h"]), some_uses)
+some_class = st.sampled_from(["", *CLASSES])
+functions = st.builds(
+    Def, st.sampled_from(["f", "g", "h"]), some_uses, takes=some_class, gives=some_class
+)
 members = st.builds(
     Def,
     st.sampled_from(MEMBERS),
@@ -47,7 +52,9 @@ imports = st.builds(
     st.sampled_from([*PLAIN, *PLAIN, "Z", None]),
     st.sampled_from([None, None, "Z", "f", "A"]),
 )
-variables = st.builds(Var, st.sampled_from(["f", "A"]))
+variables = st.builds(
+    Var, st.sampled_from(["f", "A"]), st.sampled_from(["", *PLAIN]), st.booleans()
+)
 items: st.SearchStrategy[Item] = st.one_of(
     imports, classes, functions, classes, imports, variables, st.just(Blank())
 )
@@ -99,6 +106,12 @@ class Edit:
 edits = st.composite(Edit)()
 steps = st.tuples(st.lists(edits, min_size=1, max_size=2), st.sampled_from(["all", "some", "late"]))
 
+
+TWO = (Class("A", members=(Def("m"),)), Class("B", members=(Def("m"),)))
+MADE: dict[str, File] = {
+    "a": (*TWO, Def("f", gives="A", takes="A")),
+    "c": (From("b", "x"), Def("g", (Use("x", "m"),))),
+}
 
 # Each row: the world before, what changes, and why somebody elsewhere has to be asked again.
 FUNCTION = (Def("f"),)
@@ -158,6 +171,18 @@ CHANGES: dict[str, tuple[dict[str, File], dict[str, File | None]]] = {
     "an alias goes with its file": (
         {"a": FUNCTION, "b": (From("a", "f", "Z"),), "c": (From("b", "Z"), Def("g", (Use("Z"),)))},
         {"b": None},
+    ),
+    "a function gives something else": (
+        {**MADE, "b": (From("a", "f"), Var("x", "f"))},
+        {"a": (*TWO, Def("f", gives="B", takes="A"))},
+    ),
+    "a function that is handed on takes something else": (
+        {**MADE, "b": (From("a", "f"), Var("x", "f", handed=True))},
+        {"a": (*TWO, Def("f", gives="A", takes="B"))},
+    ),
+    "a function that is called and handed on takes something else": (
+        {**MADE, "b": (From("a", "f"), Var("x", "f"), Var("x", "f", handed=True))},
+        {"a": (*TWO, Def("f", gives="A", takes="B"))},
     ),
     "same-named siblings change places": (
         {"a": (Var("f"), Def("f")), "b": (From("a", "f"), Def("g", (Use("f"),)))},
@@ -247,6 +272,7 @@ async def test_after_one_change_the_graph_is_that_of_a_fresh_index(
     driver: Driver, what: str
 ) -> None:
     before, changed = CHANGES[what]
+    await driver.require(Operation.DEFINITION)
     await driver.index(before)
     await driver.settle()
     old = await driver.snapshot()
@@ -293,6 +319,40 @@ async def test_who_mentions_nothing_of_a_change_is_not_asked_again(driver: Drive
     await driver.settle()
     await driver.change(a=(Def("f", (Use("h"),), overload=True), Def("h")))
     assert await driver.orphans() == ["a.py/f().", "b.py/", "b.py/g()."]
+
+
+CALLERS: dict[str, File] = {
+    **MADE,
+    "b": (From("a", "f"), Var("x", "f"), Var("y", "f", handed=True)),
+    "d": (From("b", "y"), Def("g", (Use("y", "m"),))),
+    "e": (From("a", "f"), Def("g", (Use("f"),))),
+}
+OTHER_PARAMETERS = (*TWO, Def("f", gives="A", takes="B"))
+
+
+async def test_parameters_concern_the_users_and_not_those_of_what_calls_give(
+    driver: Driver,
+) -> None:
+    await driver.require(Operation.DEFINITION)
+    await driver.index(CALLERS)
+    await driver.settle()
+    await driver.change(a=OTHER_PARAMETERS)
+    users = ["a.py/f().", "b.py/", "d.py/", "d.py/g().", "e.py/", "e.py/g()."]
+    assert await driver.orphans() == users, "who uses x is not among them"
+    await driver.settle()
+    await equals_full(driver)
+
+
+async def test_parameters_concern_everyone_where_a_server_concludes_from_bodies(
+    driver: Driver,
+) -> None:
+    await driver.require(Operation.DEFINITION, by_bodies=True)
+    await driver.index(CALLERS)
+    await driver.settle()
+    await driver.change(a=OTHER_PARAMETERS)
+    assert "c.py/g()." in await driver.orphans()
+    await driver.settle()
+    await equals_full(driver)
 
 
 async def test_a_body_concerns_the_users_where_a_server_concludes_from_bodies(
@@ -352,52 +412,104 @@ async def late(driver: Driver, works: list[Work], server: Server) -> None:
     await driver.store.release(work.symbol_id for work in works)
 
 
-def test_incremental_equals_full(tmp_path: Path) -> None:
-    """Whatever is changed, added, removed, renamed, answered late or not yet answered."""
+def _holds(
+    folder: Path,
+    scenario: Callable[..., Awaitable[None]],
+    *given_: st.SearchStrategy[Any],
+) -> None:
+    """A scenario of a workspace whose server concludes nothing from bodies, for many examples."""
     with asyncio.Runner() as runner:
-        store = runner.run(SqliteStore.open(tmp_path / "graph.db", FakeClock()))
+        store = runner.run(SqliteStore.open(folder / "graph.db", FakeClock()))
 
-        async def scenario(first: dict[str, File], changes: list[tuple[list[Edit], str]]) -> None:
+        async def one(*drawn: Any) -> None:
             workspace = await store.add_workspace("tree", "/tree")
             try:
                 driver = Driver(store, workspace)
-                await driver.index(first)
-                await driver.settle()
-                world = dict(first)
-                for batch, enriching in changes:
-                    works: list[Work] = []
-                    server = Server(driver.world)
-                    if enriching == "late":
-                        works = await driver.claim(2)
-                    for edit in batch:
-                        edit.apply(world)
-                    await driver.index(world)
-                    await late(driver, works, server)
-                    if enriching == "all":
-                        await driver.settle()
-                        await driver.check()
-                    elif enriching == "some":
-                        await driver.answer(await driver.claim(2), Server(driver.world))
-                await driver.settle()
-                await equals_full(driver)
-                await overrides_are_right(driver)
+                await driver.require(Operation.DEFINITION)
+                await scenario(driver, *drawn)
             finally:
                 for each in await store.read(lambda reader: reader.workspaces()):
                     await store.remove_workspace(each.id)
 
-        @given(worlds, st.lists(steps, min_size=1, max_size=4))
+        @given(st.tuples(*given_))
         @settings(
             max_examples=EXAMPLES,
             deadline=None,
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
         )
-        def holds(first: dict[str, File], changes: list[tuple[list[Edit], str]]) -> None:
-            runner.run(scenario(first, changes))
+        def holds(drawn: tuple[Any, ...]) -> None:
+            runner.run(one(*drawn))
 
         try:
             holds()
         finally:
             runner.run(store.close())
+
+
+def test_incremental_equals_full(tmp_path: Path) -> None:
+    """Whatever is changed, added, removed, renamed, answered late or not yet answered."""
+
+    async def scenario(
+        driver: Driver, first: dict[str, File], changes: list[tuple[list[Edit], str]]
+    ) -> None:
+        await driver.index(first)
+        await driver.settle()
+        world = dict(first)
+        for batch, enriching in changes:
+            works: list[Work] = []
+            server = Server(driver.world)
+            if enriching == "late":
+                works = await driver.claim(2)
+            for edit in batch:
+                edit.apply(world)
+            await driver.index(world)
+            await late(driver, works, server)
+            if enriching == "all":
+                await driver.settle()
+                await driver.check()
+            elif enriching == "some":
+                await driver.answer(await driver.claim(2), Server(driver.world))
+        await driver.settle()
+        await equals_full(driver)
+        await overrides_are_right(driver)
+
+    _holds(tmp_path, scenario, worlds, st.lists(steps, min_size=1, max_size=4))
+
+
+made = st.builds(Var, st.sampled_from("xy"), st.sampled_from(["f", "g"]), handed=st.booleans())
+taken = st.builds(From, st.sampled_from("ab"), st.sampled_from(["f", "g", "x", "y"]))
+member_uses = st.builds(Use, st.sampled_from("xy"), st.just("m"))
+user = st.builds(Def, st.just("u"), st.tuples(member_uses))
+class_names = st.sampled_from(CLASSES)
+makers = {
+    name: st.builds(Def, st.just(name), takes=class_names, gives=class_names) for name in "fg"
+}
+takers = st.tuples(taken, taken, made | taken, user)
+made_by = st.tuples(makers["f"], makers["g"], made).map(lambda items: (*TWO, *items))
+typed_worlds = st.fixed_dictionaries({"a": made_by, "b": takers, "c": takers})
+
+
+def test_incremental_equals_full_whatever_functions_take_and_give(tmp_path: Path) -> None:
+    """Variables hold what functions give, or what functions take that are handed on."""
+
+    async def scenario(driver: Driver, first: dict[str, File], changes: list[Def]) -> None:
+        await driver.index(first)
+        await driver.settle()
+        for new in changes:
+            file = driver.world["a"]
+            changed = [
+                new if isinstance(old, Def) and old.name == new.name else old for old in file
+            ]
+            await driver.change(a=tuple(changed))
+            await driver.settle()
+            await equals_full(driver)
+
+    _holds(
+        tmp_path,
+        scenario,
+        typed_worlds,
+        st.lists(makers["f"] | makers["g"], min_size=1, max_size=4),
+    )
 
 
 async def test_a_renamed_file_keeps_its_symbols_and_its_answers(driver: Driver) -> None:

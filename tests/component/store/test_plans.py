@@ -27,7 +27,7 @@ SMALL = {
     "sqlite_sequence",
     "tally",
 }
-PARTIAL = {"symbol_orphan", "failure_skipped", "indexing_error_open"}
+PARTIAL = {"symbol_orphan", "failure_skipped", "indexing_error_open", "parse_result_not_whole"}
 
 
 class Traced:
@@ -102,6 +102,9 @@ QUESTIONS: dict[str, Callable[[Reader], object]] = {
     "a symbol by uid": lambda r: r.symbol_by_uid("a.py/f()."),
     "a symbol by uid in a workspace": lambda r: r.symbol_by_uid("a.py/f().", 1),
     "symbols by name": lambda r: r.symbols_named("f", 1),
+    "symbols whose names begin so": lambda r: r.symbols_like("f*", 1, 10),
+    "symbols in a name": lambda r: r.symbols_like("A.[mn]*", 1, 10),
+    "files that did not parse whole": lambda r: r.unparsed_files(1),
     "symbols of a file": lambda r: r.symbols_in(1, "a.py"),
     "orphans by language": lambda r: r.orphans_by_language(1),
     "a canary": lambda r: r.canary(Lane(1, "python")),
@@ -113,6 +116,19 @@ QUESTIONS: dict[str, Callable[[Reader], object]] = {
 @pytest.mark.parametrize("what", QUESTIONS)
 async def test_no_question_reads_a_whole_table(traced: Traced, what: str) -> None:
     assert await traced.scans(lambda: traced.store.read(QUESTIONS[what])) == []
+
+
+async def test_a_part_of_a_name_is_looked_for_in_indexes_alone(traced: Traced) -> None:
+    scans = await traced.scans(lambda: traced.store.read(lambda r: r.symbols_like("*e*", 1, 10)))
+    assert {SCAN.findall(each)[0][1] for each in scans} == {"symbol_name", "symbol_qualified_name"}
+
+
+async def test_counting_failures_visits_failures_only(traced: Traced) -> None:
+    statements = await traced.statements(lambda: traced.store.read(lambda r: r.counts(1)))
+    (failures,) = [each for each in statements if "next_retry_at" in each]
+    plan = [row[3] for row in _explain(traced, failures)]
+    assert plan[0].startswith("SCAN failure"), plan
+    assert len(plan) == 2, plan
 
 
 async def test_counting_orphans_visits_orphans_only(traced: Traced) -> None:

@@ -15,7 +15,7 @@ from enrichd_tracker.errors import AlreadyLocked, StoreUnavailable
 from enrichd_tracker.jobs import JobResult
 from enrichd_tracker.model import JobStatus, Stage
 from enrichd_tracker.store import connection
-from enrichd_tracker.store.connection import Lock, require_free
+from enrichd_tracker.store.lock import Lock, require_free
 from enrichd_tracker.store.sqlite import SqliteStore
 
 

@@ -45,6 +45,9 @@ class Def(Struct, frozen=True):
     uses: tuple[Use, ...] = ()
     overload: bool = False
     kind: SymbolKind = SymbolKind.METHOD
+    takes: str = ""
+    """The class of its parameter, by name; functions of modules only, as what it gives."""
+    gives: str = ""
 
 
 class Class(Struct, frozen=True):
@@ -56,9 +59,14 @@ class Class(Struct, frozen=True):
 
 
 class Var(Struct, frozen=True):
-    """``name = ...``: a symbol without a body, which shadows what bore the name before."""
+    """``name = ...``: a symbol without a body, which shadows what bore the name before.
+
+    Its type is what the function ``of`` gives, or where that is ``handed`` on what it takes.
+    """
 
     name: str
+    of: str = ""
+    handed: bool = False
 
 
 class From(Struct, frozen=True):
@@ -129,7 +137,10 @@ class _Page:
             return
         module.text += "\0"
         if isinstance(item, Var):
-            module.text += item.name
+            module.text += f"{item.name} {item.of} {item.handed}"
+            if item.of:
+                role = Role.REFERENCE if item.handed else Role.CALL
+                module.sites.append(Site(item.of, self._line, 40, role, self._binding(item.of)))
             known = [each for each in self.drafts if each.descriptors == f"{item.name}."]
             draft = (
                 known[0] if known else self._define(item.name, ".", SymbolKind.VARIABLE, 0, "", "")
@@ -139,12 +150,17 @@ class _Page:
         elif isinstance(item, Def):
             draft = self._define(item.name, "().", SymbolKind.FUNCTION, 0, "", repr(item))
             draft.overload = item.overload
+            for place, name in enumerate((item.takes, item.gives)):
+                if name:
+                    site = Site(
+                        name, self._line, 10 * place + 40, Role.REFERENCE, self._binding(name)
+                    )
+                    draft.sites.append(site)
             self._use(draft, item.uses)
         else:
             draft = self._define(item.name, "#", SymbolKind.CLASS, 0, "", repr(item.bases))
             for place, base in enumerate(item.bases):
-                binding = Binding.IMPORTED if base in self._imported else Binding.PLAIN
-                site = Site(base, self._line, 10 * place + 10, Role.INHERIT, binding)
+                site = Site(base, self._line, 10 * place + 10, Role.INHERIT, self._binding(base))
                 draft.sites.append(site)
             self._lay_members(draft, item)
         self.bindings.append((item.name, draft.descriptors))
@@ -179,6 +195,9 @@ class _Page:
         draft = _Draft(alone, name, kind, parent, self._line, 4 if around else 0, text, sites=[])
         self.drafts.append(draft)
         return draft
+
+    def _binding(self, name: str) -> Binding:
+        return Binding.IMPORTED if name in self._imported else Binding.PLAIN
 
     def _use(self, draft: _Draft, uses: tuple[Use, ...]) -> None:
         for use in uses:
@@ -223,10 +242,7 @@ def parsed(module: str, file: File) -> ParsedFile:
             for draft in page.drafts
         ],
         faces={
-            name: Face(
-                _digest("\n".join(binding for binding, _ in parts)),
-                _digest("\n".join(type_ for _, type_ in parts)),
-            )
+            name: Face(*[_digest("\n".join(each)) for each in zip(*parts, strict=True)])
             for name, parts in _faces(module, file).items()
         },
         flows=sorted(set(_flows(file))),
@@ -238,22 +254,27 @@ def parsed(module: str, file: File) -> ParsedFile:
     )
 
 
-def _faces(module: str, file: File) -> dict[str, list[tuple[str, str]]]:
-    """(What binds it, of what type it is) for each name, in the order of the file."""
-    faces: dict[str, list[tuple[str, str]]] = {module: [("", "")], f"{module}/": [("", "")]}
+def _faces(module: str, file: File) -> dict[str, list[tuple[str, str, str]]]:
+    """(What binds it, of what type it is, what a call gives), in the order of the file."""
+    nothing = ("", "", "")
+    faces: dict[str, list[tuple[str, str, str]]] = {module: [nothing], f"{module}/": [nothing]}
     for item in file:
         match item:
             case From():
-                faces.setdefault(item.bound, []).append((repr(item), ""))
+                faces.setdefault(item.bound, []).append((repr(item), "", ""))
             case Def():
-                faces.setdefault(item.name, []).append((f"def {item.overload}", ""))
+                heading = f"{item.takes} {item.gives}"
+                part = (f"def {item.overload}", heading, item.gives)
+                faces.setdefault(item.name, []).append(part)
             case Var():
-                faces.setdefault(item.name, []).append(("var", ""))
+                value = f"{item.of} {item.handed}"
+                faces.setdefault(item.name, []).append(("var", value, value))
             case Class():
-                faces.setdefault(item.name, []).append(("class", repr(item.bases)))
+                bases = repr(item.bases)
+                faces.setdefault(item.name, []).append(("class", bases, bases))
                 for member in item.members:
                     seen = f"{item.name} {member.kind} {member.overload}"
-                    faces.setdefault(member.name, []).append((seen, ""))
+                    faces.setdefault(member.name, []).append((seen, "", ""))
             case Blank():
                 pass
     return faces
@@ -265,6 +286,12 @@ def _flows(file: File) -> Iterator[Flow]:
             yield Flow(f"{item.module}/", item.bound, loose=True)
         elif isinstance(item, Class):
             yield from (Flow(base, item.name) for base in item.bases if base != item.name)
+        elif isinstance(item, Def):
+            yield from (Flow(name, item.name) for name in (item.takes, item.gives) if name)
+        elif isinstance(item, Var) and item.of and Var(item.name, item.of, handed=True) in file:
+            yield Flow(item.of, item.name)
+        elif isinstance(item, Var) and item.of:
+            yield Flow(item.of, item.name, called=True)
 
 
 def _digest(text: str) -> bytes:
@@ -336,11 +363,25 @@ class Server:
         if own is not None:
             return module, own
         item = self._pages[module].items.get(descriptors)
-        if not self._inherited or not isinstance(item, Class) or of in seen:
-            return None
-        bases = (self.lookup(module, base) for base in item.bases)
+        bases: list[Target | None] = []  # or what a variable is one of
+        if isinstance(item, Var) and of not in seen:
+            bases = [self._type_of(module, item, seen | {of})]
+        elif self._inherited and isinstance(item, Class) and of not in seen:
+            bases = [self.lookup(module, base) for base in item.bases]
         found = (self._member(base, name, seen | {of}) for base in bases if base != of)
         return next((each for each in found if each is not None), None)
+
+    def _type_of(self, module: str, item: Var, seen: frozenset[object]) -> Target | None:
+        """The class that a variable is one of."""
+        made_by = self.lookup(module, item.of, seen) if item.of else None
+        if made_by is None or isinstance(made_by, External):
+            return None
+        function = self._pages[made_by[0]].items.get(made_by[1])
+        if not isinstance(function, Def):
+            return None
+        name = function.takes if item.handed else function.gives
+        found = self.lookup(made_by[0], name) if name else None
+        return found if isinstance(found, tuple) and found[1].endswith("#") else None
 
     def _relation(self, role: Role, target: Target) -> Relation:
         if role is Role.CALL:

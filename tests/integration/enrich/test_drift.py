@@ -115,7 +115,10 @@ async def plant(house: House, *statements: str) -> None:
 def begin(house: House, seed: int = 1) -> DriftCheck:
     """What ``App.serve`` does too; the monitor ticks less often, for the sake of speed."""
     house.app.enrichment.monitor.interval_s = 600.0
-    return house.app.enrichment.check_for_drift(Random(seed).random, house.app.indexing.is_calm)
+    indexing = house.app.indexing
+    return house.app.enrichment.check_for_drift(
+        Random(seed).random, indexing.is_calm, indexing.distrust
+    )
 
 
 async def settled(house: House) -> DriftCheck:
@@ -474,7 +477,7 @@ async def test_the_rest_of_the_file_is_looked_at_next(oracle: Oracle, log: Log) 
         )
     places = iter([0.999])
     check = house.app.enrichment.check_for_drift(
-        lambda: next(places, 0.0), house.app.indexing.is_calm
+        lambda: next(places, 0.0), house.app.indexing.is_calm, house.app.indexing.distrust
     )
     await check.look()
     assert [each["symbol"] for each in told(log, "drift")] == [MAIN, RUN]

@@ -93,8 +93,10 @@ class EnrichMachine(RuleBasedStateMachine):
         self.patches.setattr("enrichd.app.random.SystemRandom", lambda: random.Random(0))
         resume = Enrichment.resume
 
-        def resumed(enrichment: Enrichment, *args: Any, changed: bool) -> None:
-            resume(enrichment, *args, changed=changed)
+        def resumed(
+            enrichment: Enrichment, workspace_id: int, forgotten: list[int], changed: list[str]
+        ) -> None:
+            resume(enrichment, workspace_id, forgotten, changed)
             if changed:
                 self.expected.indexed(*self.change, self.now)
                 self.change = "", ""

@@ -14,7 +14,7 @@ from tests.integration.watch.conftest import Watched
 from tests.running import git
 
 from enrichd.errors import AnswerIsNo
-from enrichd.watch import limits
+from enrichd.watch import limits, vigil
 from enrichd.watch.changes import Watching
 
 A = "def a():\n    pass\n"
@@ -357,3 +357,26 @@ async def test_every_one_of_very_many_workspaces_is_watched_and_let_go_of_in_tim
     began = time.monotonic()
     await watched.close()
     assert time.monotonic() - began < 5.0
+
+
+async def test_a_save_is_suspect_the_moment_it_is_made_until_it_is_indexed(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vigil, "LINGER_S", 0.2)
+    watched.write({"m.py": A, "pkg/n.py": ""})
+    await watched.open()
+
+    def suspects() -> list[str] | None:
+        return watched.app.unindexed()(watched.id_of()).suspects
+
+    assert suspects() is None
+    await watched.until("all are vouched for", lambda: suspects() == [])
+    watched.write({"pkg/n.py": B})
+    assert suspects() == ["pkg/n.py"]
+    await watched.until_names("a", "b")
+    await watched.until("all are vouched for again", lambda: suspects() == [])
+    watched.write({"fresh/deep/o.py": "def o():\n    pass\n"})
+    await watched.until_names("a", "b", "o")
+    await watched.until("the new one is vouched for too", lambda: suspects() == [])
+    watched.write({"fresh/deep/o.py": A})
+    assert suspects() == ["fresh/deep/o.py"]

@@ -14,11 +14,16 @@ PATH = "src/pkg/sub/mod.py"
 
 def seen(before: str, now: str) -> tuple[set[str], set[str]]:
     """(names that may lead elsewhere, names whose symbols may be of another type)."""
-    return differing(*(_extract(text).faces for text in (before, now)))
+    names, types = _differing(before, now)
+    return names, set(types)
 
 
 def flows(text: str, path: str = PATH) -> set[tuple[str, str]]:
     return {(flow.name, flow.onto) for flow in _extract(text, path).flows}
+
+
+def _differing(before: str, now: str) -> tuple[set[str], dict[str, bool]]:
+    return differing(*(_extract(text).faces for text in (before, now)))
 
 
 def _extract(text: str, path: str = PATH):  # type: ignore[no-untyped-def]
@@ -270,3 +275,124 @@ def test_a_flow_says_where_no_edge_can_show_it() -> None:
         Flow("B", "y"),
         Flow("c", "z", loose=True),
     }
+
+
+# Each row: before, after; what a call of f gives is the same.
+PARAMETERS = {
+    "one more": ("def f(a): ...\n", "def f(a, b=g(1)): ...\n"),
+    "another type": ("def f(a: A): ...\n", "def f(a: B): ...\n"),
+    "a result of a builtin type": (
+        "def f(a: A) -> dict[str, int] | None: ...\n",
+        "def f(a: B) -> dict[str, int] | None: ...\n",
+    ),
+    "a result of a class of the file": (
+        "class A: ...\ndef f(a: int) -> list[A]: ...\n",
+        "class A: ...\ndef f(a: str) -> list[A]: ...\n",
+    ),
+    "a method": (
+        "class A:\n    async def f(self): ...\n",
+        "class A:\n    async def f(self, b): ...\n",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", PARAMETERS)
+def test_parameters_have_no_say_in_a_plain_functions_result(what: str) -> None:
+    assert _differing(*PARAMETERS[what]) == (set(), {"f": False})
+
+
+# Each row: before, after, the name whose result may be another one.
+RESULTS = {
+    "a return annotation": ("def f(a): ...\n", "def f(a) -> int: ...\n", "f"),
+    "another keyword": ("def f(a): ...\n", "async def f(a): ...\n", "f"),
+    "a type variable": (
+        "T = V('T')\ndef f(a: T, b: int) -> T: ...\n",
+        "T = V('T')\ndef f(a: int, b: T) -> T: ...\n",
+        "f",
+    ),
+    "a type variable of its own": (
+        "class T: ...\ndef f[T](a: T, b: int) -> T: ...\n",
+        "class T: ...\ndef f[T](a: int, b: T) -> T: ...\n",
+        "f",
+    ),
+    "a type variable of its class": (
+        "class A[T]:\n    def f(self, a: T) -> list[T]: ...\n",
+        "class A[T]:\n    def f(self, a: int) -> list[T]: ...\n",
+        "f",
+    ),
+    "a name of another file": (
+        "from a import T\ndef f(a: T) -> T: ...\n",
+        "from a import T\ndef f(a: int) -> T: ...\n",
+        "f",
+    ),
+    "a name of another file through everything": (
+        "from a import *\ndef f(a: int) -> int: ...\n",
+        "from a import *\ndef f(a: str) -> int: ...\n",
+        "f",
+    ),
+    "a member": (
+        "class A: ...\ndef f(a: A) -> A.T: ...\n",
+        "class A: ...\ndef f(a: int) -> A.T: ...\n",
+        "f",
+    ),
+    "a text": ("def f(a: 'T') -> 'T': ...\n", "def f(a: int) -> 'T': ...\n", "f"),
+    "a class that may be something else": (
+        "if x:\n    class A: ...\nelse:\n    A = b\ndef f(a: A) -> A: ...\n",
+        "if x:\n    class A: ...\nelse:\n    A = b\ndef f(a: int) -> A: ...\n",
+        "f",
+    ),
+    "a class that is not there yet": (
+        "class A: ...\ndef f() -> A: ...\n",
+        "def f() -> A: ...\nclass A: ...\n",
+        "f",
+    ),
+    "a decorator": ("@a\ndef f(a): ...\n", "@a\ndef f(b): ...\n", "f"),
+    "overloads": (
+        "@overload\ndef f(a: int) -> str: ...\ndef f(a): ...\n",
+        "@overload\ndef f(a: str) -> str: ...\ndef f(a): ...\n",
+        "f",
+    ),
+    "an operator": (
+        "class A:\n    def __add__(self, a: int): ...\n",
+        "class A:\n    def __add__(self, a: str): ...\n",
+        "__add__",
+    ),
+    "a lambda": ("f = lambda a: a\n", "f = lambda a, b: a\n", "f"),
+}
+
+
+@pytest.mark.parametrize("what", RESULTS)
+def test_parameters_have_a_say_where_the_heading_cannot_tell(what: str) -> None:
+    before, now, name = RESULTS[what]
+    names, types = _differing(before, now)
+    assert name in names or types[name]
+
+
+CALLED = {
+    "a call": ("x = a(1)\n", Flow("a", "x", called=True)),
+    "a call of a member": ("x = b.a()\n", Flow("a", "x", called=True)),
+    "what it is called on": ("x = a.b()\n", Flow("a", "x")),
+    "an argument": ("x = b(a)\n", Flow("a", "x")),
+    "a call beside another use": ("x = a(a)\n", Flow("a", "x")),
+    "a call in one of two values": ("x = a()\nx = a\n", Flow("a", "x")),
+    "a call of what it gives": ("x = a()()\n", Flow("a", "x", called=True)),
+    "a call in an attribute": (
+        "class A:\n    def m(self):\n        self.x = a()\n",
+        Flow("a", "x", loose=True, called=True),
+    ),
+    "a call in front of an attribute": (
+        "class A:\n    def m(self):\n        y = a()\n        self.x = y\n",
+        Flow("a", "x", loose=True, called=True),
+    ),
+    "a default": ("def x(b=a()): ...\n", Flow("a", "x", called=True)),
+    "a decorator": ("@a\ndef x(): ...\n", Flow("a", "x")),
+    "a base": ("class x(a): ...\n", Flow("a", "x")),
+    "a base that a call makes": ("class x(a()): ...\n", Flow("a", "x", called=True)),
+    "an annotation in quotes": ("x: 'a()' = 1\n", Flow("a", "x")),
+}
+
+
+@pytest.mark.parametrize("what", CALLED)
+def test_a_flow_says_whether_the_name_is_only_called(what: str) -> None:
+    text, flow = CALLED[what]
+    assert flow in _extract(text).flows

@@ -3,7 +3,9 @@
 Two things can have changed about what a file shows (`model.Face`). Where a **name** leads: then
 whoever mentions the name is concerned. Or the type of a **symbol** that is where it was: then those
 are concerned who are known to use it. Either way types may have changed further on: what rests on
-the name or the symbol (`model.Flow`) has changed its type too. A method says `self`, not its class,
+the name or the symbol (`model.Flow`) has changed its type too. Where only the **parameters** of a
+function changed, what rests on nothing but its results has not: its users are concerned, and what
+rests on the function itself. A method says `self`, not its class,
 and a function inside another one uses its locals: who stands inside of what is concerned is
 concerned. None of this leaves the files that import what changed, directly or not (`Reach`).
 
@@ -17,6 +19,8 @@ from collections import Counter
 from collections.abc import Container, Iterable, Mapping
 from typing import Any
 
+import msgspec
+
 from enrichd_tracker.model import CALLABLES, TYPES, Face, SymbolKind
 from enrichd_tracker.store.slices import select_in
 
@@ -25,18 +29,28 @@ EVERYTHING = "*"
 _FEW = 64
 """So many files are known by heart, more are asked about name by name."""
 _CONCLUDED = CALLABLES | {SymbolKind.PROPERTY}
+_ByHeart = dict[str, list[str]]
+"""The rows of each name, packed: of a hundred names few are ever asked for."""
+_rows = msgspec.json.Decoder(list[tuple[Any, ...]])
 
 # The tables stand in the order in which they are to be looked at: a file has a workspace, but who
 # begins with the files of a workspace looks at all of them.
 _MENTIONING = """
-    SELECT symbol.id, symbol.file_id, symbol.pending, mention.name
+    SELECT symbol.id, symbol.file_id, symbol.pending
     FROM mention CROSS JOIN symbol ON symbol.id = mention.symbol_id
     WHERE symbol.workspace_id = {workspace} AND"""
+_MENTIONS_OF = """
+    SELECT mention.name,
+        json_group_array(json_array(symbol.id, symbol.file_id, symbol.pending))
+    FROM symbol CROSS JOIN mention ON mention.symbol_id = symbol.id
+    WHERE"""
 
 _FLOWS = """
-    SELECT flow.onto, flow.file_id, flow.loose, flow.name
+    SELECT flow.onto, flow.file_id, flow.loose, flow.called
     FROM flow CROSS JOIN file ON file.id = flow.file_id
     WHERE file.workspace_id = {workspace} AND"""
+_FLOWS_OF = """
+    SELECT name, json_group_array(json_array(onto, file_id, loose, called)) FROM flow WHERE"""
 
 _ALIASES = """
     SELECT alias.original, alias.alias FROM alias CROSS JOIN file ON file.id = alias.file_id
@@ -59,15 +73,20 @@ _INSIDE = """
     ) SELECT id FROM inside"""
 
 
-def differing(before: Mapping[str, Face], now: Mapping[str, Face]) -> tuple[set[str], set[str]]:
-    """(names that may lead elsewhere now, names whose symbols may be of another type)."""
-    names, types = set(), set()
+def differing(
+    before: Mapping[str, Face], now: Mapping[str, Face]
+) -> tuple[set[str], dict[str, bool]]:
+    """Which names of a file may lead elsewhere now, and which ones' symbols be of another type.
+
+    With these stands whether what a call of them gives may be another one, too.
+    """
+    names, types = set[str](), dict[str, bool]()
     for name in before.keys() | now.keys():
         old, new = before.get(name), now.get(name)
         if old is None or new is None or old.binding != new.binding:
             names.add(name)
         elif old.type != new.type:
-            types.add(name)
+            types[name] = old.result != new.result
     return names, types
 
 
@@ -115,17 +134,11 @@ class Reach:
         self._connection = connection
         self._workspace_id = workspace_id
         self.files = files
-        self._mentions: dict[str, list[tuple[Any, ...]]] | None = None
-        self._flows: dict[str, list[tuple[Any, ...]]] | None = None
+        self._mentions: _ByHeart | None = None
+        self._flows: _ByHeart | None = None
         if len(files) <= _FEW:
-            self._mentions = self._by_name(
-                """SELECT symbol.id, symbol.file_id, symbol.pending, mention.name
-                   FROM symbol CROSS JOIN mention ON mention.symbol_id = symbol.id WHERE""",
-                "symbol.file_id",
-            )
-            self._flows = self._by_name(
-                "SELECT onto, file_id, loose, name FROM flow WHERE", "file_id"
-            )
+            self._mentions = self._by_heart(_MENTIONS_OF, "symbol.file_id")
+            self._flows = self._by_heart(_FLOWS_OF, "file_id")
 
     @classmethod
     def of(
@@ -160,18 +173,18 @@ class Reach:
     def mentioning(self, names: Iterable[str]) -> list[tuple[int, int, int]]:
         """(symbol, its file, what it is pending) of each symbol that mentions one of the names."""
         if self._mentions is not None:
-            rows = [row for name in names for row in self._mentions.get(name, ())]
+            rows = _recalled(self._mentions, names)
         else:
             rows = self._select(_MENTIONING, names, "mention.name")
-        return [row[:3] for row in rows if row[1] in self.files]
+        return [row for row in rows if row[1] in self.files]
 
-    def flows(self, names: Iterable[str]) -> list[tuple[str, int, bool]]:
-        """(onto, file, loose) of each flow from one of the names."""
+    def flows(self, names: Iterable[str]) -> list[tuple[str, int, bool, bool]]:
+        """(onto, file, loose, called) of each flow from one of the names."""
         if self._flows is not None:
-            rows = [row for name in names for row in self._flows.get(name, ())]
+            rows = _recalled(self._flows, names)
         else:
             rows = self._select(_FLOWS, names, "flow.name")
-        return [row[:3] for row in rows if row[1] in self.files]
+        return [row for row in rows if row[1] in self.files]
 
     def aliases(self, names: Iterable[str]) -> set[str]:
         """What the names are renamed to by imports, anywhere."""
@@ -186,11 +199,15 @@ class Reach:
         query = query.format(workspace=int(self._workspace_id))
         return select_in(self._connection, query, names, column)
 
-    def _by_name(self, query: str, column: str) -> dict[str, list[tuple[Any, ...]]]:
-        found: dict[str, list[tuple[Any, ...]]] = {}
-        for row in select_in(self._connection, query, self.files, column):
-            found.setdefault(row[-1], []).append(row)
+    def _by_heart(self, query: str, column: str) -> _ByHeart:
+        found: _ByHeart = {}
+        for name, packed in select_in(self._connection, query, self.files, column, "GROUP BY 1"):
+            found.setdefault(name, []).append(packed)
         return found
+
+
+def _recalled(known: _ByHeart, names: Iterable[str]) -> list[tuple[Any, ...]]:
+    return [row for name in names for some in known.get(name, ()) for row in _rows.decode(some)]
 
 
 def modules_of(connection: sqlite3.Connection, files: Iterable[int]) -> set[str]:
@@ -206,7 +223,7 @@ class Concern:
     """Follows a change from what it changed to whom it concerns.
 
     ``by_bodies``: the server concludes from a function's body what it returns, so that whatever
-    concerns a function concerns its users.
+    concerns a function concerns its users, and another parameter may give another result.
     """
 
     def __init__(self, connection: sqlite3.Connection, reach: Reach, *, by_bodies: bool) -> None:
@@ -220,23 +237,31 @@ class Concern:
         self._next_symbols: set[int] = set()
 
     def follow(
-        self, names: Iterable[str], types: Iterable[tuple[int, str]], bodies: Iterable[int]
+        self,
+        names: Iterable[str],
+        types: Mapping[tuple[int, str], bool],
+        bodies: Iterable[int],
     ) -> set[int]:
         """Everyone concerned by a change.
 
-        It is told by names that lead elsewhere, by (file, name) of symbols of another type, and by
-        symbols with another body.
+        It is told by names that lead elsewhere, by (file, name) of symbols of another type and
+        whether their results are, too, and by symbols with another body.
         """
         self._next_names.update(names)
         self._concern(bodies)
-        for file_id, name in types:
-            self._type_of(file_id, name)
+        for (file_id, name), result in types.items():
+            symbol_ids = self._symbols_of(file_id, name)
+            if result or self._by_bodies:
+                self._next_symbols |= symbol_ids
+            else:
+                self._follow_symbols(symbol_ids, result=False)
         while self._next_names or self._next_symbols:
             while fresh_names := self._next_names - self._names:
                 self._follow_names(fresh_names)
             self._next_names.clear()
             if fresh_symbols := self._next_symbols - self._symbols:
-                self._follow_symbols(fresh_symbols)
+                self._symbols |= fresh_symbols
+                self._follow_symbols(fresh_symbols, result=True)
             self._next_symbols -= self._symbols
         self._go_inside(self._concerned, CALLABLES)
         return self._concerned
@@ -246,11 +271,11 @@ class Concern:
         self._concern(row[0] for row in self._reach.mentioning(names))
         self._next_names |= self._reach.aliases(names)
         self._go_inside(self._reach.named(names), TYPES)
-        for onto, file_id, loose in self._reach.flows(names):
+        for onto, file_id, loose, _ in self._reach.flows(names):
             self._flow(onto, file_id, loose=loose)
 
-    def _follow_symbols(self, symbol_ids: set[int]) -> None:
-        self._symbols |= symbol_ids
+    def _follow_symbols(self, symbol_ids: set[int], *, result: bool) -> None:
+        """Go on from symbols of another type; ``result``: also what a call gives may differ."""
         # Whom the name of one concerns is everyone already.
         rows = [
             (symbol_id, name, file_id)
@@ -266,17 +291,17 @@ class Concern:
                 files[target].add(file_id)
         self._go_inside(set(files), TYPES)
         for symbol_id, name, _ in rows:
-            self._follow_uses(name, files[symbol_id])
+            self._follow_uses(name, files[symbol_id], result=result)
 
-    def _follow_uses(self, name: str, files: set[int]) -> None:
+    def _follow_uses(self, name: str, files: set[int], *, result: bool) -> None:
         """Go on from one symbol in the files that are known to use it."""
         every_name = self._with_aliases(name)
         for user, file_id, pending in self._reach.mentioning(every_name):
             if pending:
                 self._concern([user])
                 files.add(file_id)
-        for onto, file_id, loose in self._reach.flows(every_name):
-            if file_id in files:
+        for onto, file_id, loose, called in self._reach.flows(every_name):
+            if file_id in files and (result or not called):
                 self._flow(onto, file_id, loose=loose)
 
     def _flow(self, onto: str, file_id: int, *, loose: bool) -> None:
@@ -286,13 +311,13 @@ class Concern:
         elif loose:
             self._next_names.add(onto)
         else:
-            self._type_of(file_id, onto)
+            self._next_symbols |= self._symbols_of(file_id, onto)
 
-    def _type_of(self, file_id: int, name: str) -> None:
+    def _symbols_of(self, file_id: int, name: str) -> set[int]:
         rows = self._connection.execute(
             "SELECT id FROM symbol WHERE file_id = ? AND name = ?", (file_id, name)
         )
-        self._next_symbols.update(row[0] for row in rows)
+        return {row[0] for row in rows}
 
     def _concern(self, symbol_ids: Iterable[int]) -> None:
         new = set(symbol_ids) - self._concerned

@@ -94,7 +94,7 @@ class _FileWriter:
         self._next_id: int = connection.execute(last).fetchone()[0] + 1
         self._stored = Stored()
         self._names: set[str] = set()  # that may lead elsewhere now
-        self._types: set[tuple[int, str]] = set()  # (file, name) of symbols of another type now
+        self._types: dict[tuple[int, str], bool] = {}  # (file, name) of another type: its result?
         self._modules: set[str] = set()  # of all that changed, appeared or went
         self._files: set[int] = set()  # that changed
         self._places: set[str] = set()  # modules of files that appeared or went
@@ -213,7 +213,7 @@ class _FileWriter:
         if now_at != was_at:  # what stands around it may be a root of imports, or not
             names |= concern.modules_among(before.faces) | concern.modules_among(file.faces)
         self._names |= names
-        self._types.update((before.id, name) for name in types)
+        self._types.update({(before.id, name): result for name, result in types.items()})
 
     def _store_file(self, file: ParsedFile) -> int:
         row = self._connection.execute(

@@ -28,7 +28,7 @@ class Inserts:
         self._sites: list[tuple[int, bytes]] = []
         self._mentions: list[tuple[str, int]] = []
         self._aliases: list[tuple[str, str, int]] = []
-        self._flows: list[tuple[str, str, int, bool]] = []
+        self._flows: list[tuple[str, str, int, bool, bool]] = []
         self._parse_results: list[tuple[object, ...]] = []
         self._without_sites: list[tuple[int, int]] = []
 
@@ -44,7 +44,9 @@ class Inserts:
         """Which names of a file lead on to which; returns the originals of each renamed one."""
         aliases = sorted(set(file.aliases))
         self._aliases += [(*pair, file_id) for pair in aliases]
-        self._flows += [(flow.name, flow.onto, file_id, flow.loose) for flow in file.flows]
+        self._flows += [
+            (flow.name, flow.onto, file_id, flow.loose, flow.called) for flow in file.flows
+        ]
         renamed: dict[str, list[str]] = {}
         for original, alias in aliases:
             renamed.setdefault(alias, []).append(original)
@@ -72,7 +74,7 @@ class Inserts:
         """Write everything."""
         self._write(_PARSE_RESULT, self._parse_results)
         self._write("INSERT INTO alias VALUES (?, ?, ?)", self._aliases)
-        self._write("INSERT INTO flow VALUES (?, ?, ?, ?)", self._flows)
+        self._write("INSERT INTO flow VALUES (?, ?, ?, ?, ?)", self._flows)
         self._write(_SYMBOL, self._symbols)
         self.write_sites()
         edges.settle_by_text(self._connection, self._without_sites, at)

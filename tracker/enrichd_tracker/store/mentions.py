@@ -14,6 +14,10 @@ from enrichd_tracker.store.slices import padded, select_in
 
 # Few symbols mention a name and a workspace has very many: without being told so, SQLite may go
 # through those of the workspace, hence CROSS JOIN and the plus, which keep their order.
+_LED = "SELECT line, \"column\" FROM edge WHERE source = ? AND relation <> ''"
+_LED_AT = f'{_LED} AND line = ? AND "column" = ? LIMIT 1'
+_FEW = 4
+"""So many places are looked for one by one: that is faster than to fetch all of a symbol's."""
 _sites = msgspec.msgpack.Decoder(list[Site])
 
 
@@ -38,14 +42,15 @@ def last_answer(
     """The newest answer to a symbol that mentions one of the names, under any alias."""
     marks, values = padded(_with_aliases(connection, names))
     row = connection.execute(
-        f"""SELECT origin.server, origin.version, max(edge.at)
-            FROM mention CROSS JOIN symbol ON symbol.id = mention.symbol_id
-                CROSS JOIN edge ON edge.source = symbol.id AND edge.operation <> 'syntax'
-                JOIN origin ON origin.id = edge.origin_id
-            WHERE mention.name IN ({marks}) AND symbol.workspace_id = ?""",
+        f"""SELECT server, version, newest
+            FROM (SELECT edge.origin_id, max(edge.at) AS newest
+                  FROM mention CROSS JOIN symbol ON symbol.id = mention.symbol_id
+                      CROSS JOIN edge ON edge.source = symbol.id AND edge.operation <> 'syntax'
+                  WHERE mention.name IN ({marks}) AND symbol.workspace_id = ?)
+                JOIN origin ON origin.id = origin_id""",
         (*values, workspace_id),
     ).fetchone()
-    return (Origin(row[0], row[1]), row[2]) if row[2] is not None else None
+    return (Origin(row[0], row[1]), row[2]) if row is not None else None
 
 
 def unresolved(connection: sqlite3.Connection, names: Iterable[str], workspace_id: int) -> int:
@@ -53,20 +58,21 @@ def unresolved(connection: sqlite3.Connection, names: Iterable[str], workspace_i
     found = _with_aliases(connection, names)
     marks, values = padded(found)
     rows = connection.execute(
-        f"""SELECT DISTINCT site.symbol_id, site.data
-            FROM mention CROSS JOIN site ON site.symbol_id = mention.symbol_id
-                CROSS JOIN symbol ON symbol.id = mention.symbol_id
-            WHERE mention.name IN ({marks}) AND symbol.pending = 0
-                AND symbol.workspace_id = ?""",
+        f"""SELECT site.symbol_id, site.data
+            FROM site CROSS JOIN symbol ON symbol.id = site.symbol_id
+            WHERE site.symbol_id IN (SELECT symbol_id FROM mention WHERE name IN ({marks}))
+                AND symbol.pending = 0 AND +symbol.workspace_id = ?""",
         (*values, workspace_id),
     )
     number = 0
     for symbol_id, data in rows:
         places = {(site.line, site.column) for site in _sites.decode(data) if site.name in found}
-        led = connection.execute(
-            "SELECT line, \"column\" FROM edge WHERE source = ? AND relation <> ''", (symbol_id,)
-        )
-        number += len(places.difference(led))
+        if len(places) > _FEW:
+            number += len(places.difference(connection.execute(_LED, (symbol_id,))))
+            continue
+        for place in places:
+            led = connection.execute(_LED_AT, (symbol_id, *place)).fetchone()
+            number += led is None
     return number
 
 

@@ -23,7 +23,7 @@ from enrichd_tracker.model import (
     Work,
     Workspace,
 )
-from enrichd_tracker.store import drift, failures, mentions, parse_results, unused, verify
+from enrichd_tracker.store import drift, failures, mentions, named, parse_results, unused, verify
 from enrichd_tracker.store.embeddings import SqliteEmbeddingsReader
 from enrichd_tracker.store.port import (
     Difference,
@@ -167,32 +167,13 @@ class SqliteReader:
 
     def symbols_named(self, name: str, workspace_id: int | None = None) -> list[StoredSymbol]:
         """The workspace's symbols whose own name this is."""
-        return list(
-            self._symbols(
-                """WHERE symbol.name = ? AND symbol.file_id IS NOT NULL
-                       AND symbol.workspace_id = coalesce(?, symbol.workspace_id)
-                   ORDER BY symbol.workspace_id, file.path, symbol.line, symbol."column" """,
-                name,
-                workspace_id,
-            )
-        )
+        return named.exactly(self._connection, name, workspace_id)
 
     def symbols_like(
         self, glob: str, workspace_id: int | None = None, limit: int = -1
     ) -> list[StoredSymbol]:
         """Symbols whose name or qualified name matches the glob (``*``, ``?``, ``[...]``)."""
-        return list(
-            self._symbols(
-                """WHERE (symbol.name GLOB ?1 OR symbol.qualified_name GLOB ?1)
-                       AND symbol.file_id IS NOT NULL
-                       AND symbol.workspace_id = coalesce(?2, symbol.workspace_id)
-                   ORDER BY symbol.workspace_id, file.path, symbol.line, symbol."column"
-                   LIMIT ?3""",
-                glob,
-                workspace_id,
-                limit,
-            )
-        )
+        return named.like(self._connection, glob, workspace_id, limit)
 
     def symbols_in(self, workspace_id: int, path: str) -> list[StoredSymbol]:
         """A file's symbols in the order of their extents, outer ones first."""
@@ -285,7 +266,8 @@ class SqliteReader:
     def unparsed_files(self, workspace_id: int) -> list[tuple[str, ParseStatus]]:
         """The files that could not be read whole: a mention there may be unseen."""
         rows = self._connection.execute(
-            """SELECT path, status FROM parse_result JOIN file ON file.id = parse_result.file_id
+            """SELECT path, status
+               FROM parse_result CROSS JOIN file ON file.id = parse_result.file_id
                WHERE status IN ('partial', 'error') AND file.workspace_id = ? ORDER BY path""",
             (workspace_id,),
         )
@@ -318,8 +300,6 @@ class SqliteReader:
     def counts(self, workspace_id: int) -> WorkspaceCounts:
         """The numbers of `enrichd status`; no count here visits more rows than it must."""
         one = self._one
-        failed = """FROM failure JOIN symbol ON symbol.id = failure.symbol_id
-                    WHERE symbol.workspace_id = ? AND failure.next_retry_at IS"""
         files, symbols, modules = self._connection.execute(
             "SELECT count(*), coalesce(sum(symbols), 0), count(nullif(symbols, 0)) "
             "FROM file WHERE workspace_id = ?",
@@ -330,8 +310,13 @@ class SqliteReader:
             "AND pending <> 0 AND failed = 0",
             workspace_id,
         )
-        backing_off = one(f"SELECT count(*) {failed} NOT NULL", workspace_id)
-        skipped = one(f"SELECT count(*) {failed} NULL", workspace_id)
+        # Without being told, SQLite goes through the workspace's symbols to find those that failed.
+        backing_off, skipped = self._connection.execute(
+            "SELECT count(next_retry_at), count(*) - count(next_retry_at) "
+            "FROM failure CROSS JOIN symbol ON symbol.id = failure.symbol_id "
+            "WHERE symbol.workspace_id = ?",
+            (workspace_id,),
+        ).fetchone()
         tally = dict(
             self._connection.execute(
                 "SELECT what, n FROM tally WHERE workspace_id = ?", (workspace_id,)

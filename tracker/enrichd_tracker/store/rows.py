@@ -19,6 +19,9 @@ _SYMBOL_COLUMNS = """
 SYMBOL = f"""
     SELECT {_SYMBOL_COLUMNS.format("symbol", "file")}
     FROM symbol LEFT JOIN file ON file.id = symbol.file_id"""
+SYMBOL_BY_FILE = f"""
+    SELECT {_SYMBOL_COLUMNS.format("symbol", "file")}
+    FROM file CROSS JOIN symbol ON symbol.file_id = file.id"""
 _WIDTH = 16
 
 EDGE = f"""

@@ -12,14 +12,21 @@ _MOST = 512
 
 
 def select_in(
-    connection: sqlite3.Connection, query: str, ids: Iterable[T], column: str = "id"
+    connection: sqlite3.Connection,
+    query: str,
+    ids: Iterable[T],
+    column: str = "id",
+    grouped: str = "",
 ) -> list[tuple[Any, ...]]:
-    """The rows of ``query``, which ends before its last condition, with ``column`` in ``ids``."""
+    """The rows of ``query``, which ends before its last condition, with ``column`` in ``ids``.
+
+    Where it is ``grouped``, a group may come several times.
+    """
     wanted = sorted(ids)
     rows: list[tuple[Any, ...]] = []
     for start in range(0, len(wanted), _MOST):
         marks, values = padded(wanted[start : start + _MOST])
-        rows += connection.execute(f"{query} {column} IN ({marks})", values).fetchall()
+        rows += connection.execute(f"{query} {column} IN ({marks}) {grouped}", values).fetchall()
     return rows
 
 

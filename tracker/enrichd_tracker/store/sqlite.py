@@ -35,12 +35,8 @@ from enrichd_tracker.store import (
     salvage,
     workspaces,
 )
-from enrichd_tracker.store.connection import (
-    Lock,
-    connect_reader,
-    connect_writer,
-    transaction,
-)
+from enrichd_tracker.store.connection import connect_reader, connect_writer, transaction
+from enrichd_tracker.store.lock import Lock
 from enrichd_tracker.store.port import Batch, Committed, Reader, Stored
 from enrichd_tracker.store.port_embeddings import EmbeddedFile, EmbeddingModel, EmbeddingRun
 from enrichd_tracker.store.reader import SqliteReader

@@ -39,6 +39,7 @@ CREATE TABLE parse_result (
     message     TEXT NOT NULL,
     parsed_at   REAL NOT NULL
 ) STRICT;
+CREATE INDEX parse_result_not_whole ON parse_result (file_id) WHERE status IN ('partial', 'error');
 
 -- Source in languages that are known by name only, as the last look at everything found it.
 CREATE TABLE unsupported_file (
@@ -79,6 +80,7 @@ CREATE TABLE symbol (
 ) STRICT;
 CREATE UNIQUE INDEX symbol_uid ON symbol (workspace_id, uid);
 CREATE INDEX symbol_name ON symbol (name);
+CREATE INDEX symbol_qualified_name ON symbol (qualified_name) WHERE qualified_name <> name;
 CREATE INDEX symbol_file ON symbol (file_id);
 CREATE INDEX symbol_parent ON symbol (parent_id, name);
 CREATE INDEX symbol_orphan ON symbol (workspace_id, language, rank, file_id)
@@ -115,6 +117,7 @@ CREATE TABLE flow (
     onto    TEXT NOT NULL,
     file_id INTEGER NOT NULL REFERENCES file ON DELETE CASCADE,
     loose   INTEGER NOT NULL,
+    called  INTEGER NOT NULL,
     PRIMARY KEY (name, file_id, onto, loose)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX flow_file ON flow (file_id);

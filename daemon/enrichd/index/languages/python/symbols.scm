@@ -154,6 +154,8 @@
 [(except_clause) (finally_clause)] @continues
 (comment) @comment
 (decorated_definition) @decorated
+(function_definition parameters: (parameters) @parameters)
+(decorator [(identifier) @applied (attribute attribute: (identifier) @applied)])
 
 ; ---- where a module may end early
 [(raise_statement) (assert_statement)] @ends
