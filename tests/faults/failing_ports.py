@@ -195,7 +195,7 @@ def parser_answer(fault: Fault, oracle: Oracle, patch: Patch) -> None:
     real_parsers(oracle, patch)
     receive = _Worker.receive
 
-    async def faulty(self: _Worker) -> ParsedFile:
+    async def faulty(self: _Worker) -> bytes:
         if fault.strikes():
             os.kill(self._process.pid, signal.SIGKILL)
         return await receive(self)

@@ -71,4 +71,5 @@ def _read(path: str) -> bytes:
         result = os.fstat(file.fileno())
         if not stat.S_ISREG(result.st_mode) or result.st_size > MAX_BYTES:
             return b""
-        return file.read(MAX_BYTES)
+        # Not as much as may be: for so much memory is taken, however little there is.
+        return file.read(result.st_size + 1)

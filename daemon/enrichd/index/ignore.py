@@ -126,7 +126,8 @@ def _read_rules(root: str, base: str) -> GitIgnoreSpec | None:
     try:
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
         with open(os.open(os.path.join(root, base + IGNORE_FILE), flags), "rb") as file:  # noqa: PTH118, PTH123
-            text = file.read(_MAX_IGNORE_BYTES).decode("utf-8", "surrogateescape")
+            size = min(os.fstat(file.fileno()).st_size, _MAX_IGNORE_BYTES)
+            text = file.read(size).decode("utf-8", "surrogateescape")
         return GitIgnoreSpec.from_lines(text.splitlines())
     except (OSError, ValueError):
         return None  # git, too, goes on without a file that it can't use

@@ -176,6 +176,7 @@ def read_document(path: Path) -> str | None:
         if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_DOCUMENT_BYTES:
             return None
         try:
-            return file.read(MAX_DOCUMENT_BYTES).decode("utf-8", "replace")
+            # Not as much as may be: for so much memory is taken, however little there is.
+            return file.read(status.st_size + 1).decode("utf-8", "replace")
         except OSError:
             return None
