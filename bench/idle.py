@@ -14,7 +14,7 @@ from bench.trees import unpacked
 
 _SETTLE_S = 600.0
 _WATCH_S = 65.0  # longer than a round of looking at every file
-_CALM_S = 65.0  # what was under way comes to its end, and memory is given back
+_CALM_S = 125.0  # what was under way comes to its end, and memory is given back
 
 
 def measure(task: Task) -> list[Figure]:

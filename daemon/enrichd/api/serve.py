@@ -165,12 +165,19 @@ class _Foreground:
             await self._clock.sleep(_STATUS_EVERY_S)
 
     async def _give_memory_back(self, app: App) -> None:
-        """After work, and not while there is none: an idle daemon does nothing."""
-        seen: object = None
+        """After work, and not while there is none: an idle daemon does nothing.
+
+        The database's pages wait until the work has ended. They would be read again at once, into
+        other places, and leave gaps that fit nothing else.
+        """
+        seen, calm = object(), False
         while True:
             await self._clock.sleep(_GIVE_BACK_EVERY_S)
             if (now := app.generation) != seen:
-                seen = now
+                seen, calm = now, False
+                heap.give_back()
+            elif not calm:
+                calm = True
                 await app.store.shrink()
                 heap.give_back()
 
