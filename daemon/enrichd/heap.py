@@ -5,9 +5,13 @@ from __future__ import annotations
 import ctypes
 import gc
 import sys
+from collections.abc import Awaitable, Callable
+
+from enrichd.clock import Clock
 
 _M_ARENA_MAX = -8
 _YOUNG_OBJECTS = 20_000
+GIVE_BACK_EVERY_S = 60.0
 
 
 def _libc() -> ctypes.CDLL | None:
@@ -45,3 +49,23 @@ def give_back() -> None:
     gc.collect()
     if _LIBC is not None:
         _LIBC.malloc_trim(0)
+
+
+async def give_back_after_work(
+    clock: Clock, generation: Callable[[], object], shrink: Callable[[], Awaitable[None]]
+) -> None:
+    """Give memory back for ever, and do nothing while nothing is done: see ``generation``.
+
+    What ``shrink`` lets go of, the database's pages, waits until the work has ended. They would be
+    read again at once, into other places, and leave gaps that fit nothing else.
+    """
+    seen, calm = object(), False
+    while True:
+        await clock.sleep(GIVE_BACK_EVERY_S)
+        if (now := generation()) != seen:
+            seen, calm = now, False
+            give_back()
+        elif not calm:
+            calm = True
+            await shrink()
+            give_back()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import sys
 import weakref
@@ -11,6 +12,7 @@ import pytest
 from tests import proc
 from tests.component.store.driving import Driver
 from tests.component.store.worlds import Def, Use
+from tests.servers.fake_process import settle
 
 from enrichd import heap
 from enrichd.clock import FakeClock
@@ -62,3 +64,36 @@ async def test_a_store_lets_go_of_its_pages_and_goes_on(tmp_path: Path) -> None:
         assert "m0.py/changed()." in await driver.ids()
     finally:
         await store.close()
+
+
+async def test_after_work_memory_is_given_back_and_pages_when_the_work_has_ended(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given: list[str] = []
+    done = 0
+
+    async def shrink() -> None:
+        given.append("pages")
+
+    monkeypatch.setattr(heap, "give_back", lambda: given.append("heap"))
+    clock = FakeClock()
+
+    async def minutes(number: int) -> list[str]:
+        before = len(given)
+        for _ in range(number):
+            clock.advance(heap.GIVE_BACK_EVERY_S)
+            await settle()
+        return given[before:]
+
+    service = asyncio.create_task(heap.give_back_after_work(clock, lambda: done, shrink))
+    try:
+        await settle()
+        assert await minutes(1) == ["heap"]
+        done += 1
+        assert await minutes(1) == ["heap"]
+        assert await minutes(1) == ["pages", "heap"]
+        assert await minutes(60) == []
+        done += 1
+        assert await minutes(3) == ["heap", "pages", "heap"]
+    finally:
+        service.cancel()

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 _PING_TIMEOUT_S = 5.0
 _STATUS_EVERY_S = 10.0
-_GIVE_BACK_EVERY_S = 60.0
 _TRY_AGAIN_S = 1.0
 _SOON_S = 60.0
 
@@ -111,7 +110,10 @@ class _Foreground:
     async def _serve(self, app: App) -> int:
         app.services.start("reloading", self._reload_when_told(app))
         app.services.start("systemd status", self._tell_status(app))
-        app.services.start("giving memory back", self._give_memory_back(app))
+        app.services.start(
+            "giving memory back",
+            heap.give_back_after_work(self._clock, lambda: app.generation, app.store.shrink),
+        )
         if self._watchdog_s is not None:
             app.services.start("watchdog", self._keep_watchdog(app, self._watchdog_s))
         _log.info("serving", action="serving", database=str(app.config.daemon.database))
@@ -163,23 +165,6 @@ class _Foreground:
                 seen = now
                 self._notifier.status(await app.summary())
             await self._clock.sleep(_STATUS_EVERY_S)
-
-    async def _give_memory_back(self, app: App) -> None:
-        """After work, and not while there is none: an idle daemon does nothing.
-
-        The database's pages wait until the work has ended. They would be read again at once, into
-        other places, and leave gaps that fit nothing else.
-        """
-        seen, calm = object(), False
-        while True:
-            await self._clock.sleep(_GIVE_BACK_EVERY_S)
-            if (now := app.generation) != seen:
-                seen, calm = now, False
-                heap.give_back()
-            elif not calm:
-                calm = True
-                await app.store.shrink()
-                heap.give_back()
 
     async def _keep_watchdog(self, app: App, interval_s: float) -> None:
         """WATCHDOG=1 only while the loop turns, the monitor ticks and the writer answers."""
