@@ -115,7 +115,7 @@ def _open_writer(database: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA foreign_keys = ON")
-        # In KiB. Eight times as much was no faster, with all of Django: the system keeps pages, too.
+        # In KiB. Eight times as much is no faster, with all of Django: the system keeps pages, too.
         connection.execute("PRAGMA cache_size = -4096")
         connection.execute("PRAGMA mmap_size = 0")
         _migrate(connection, version)
