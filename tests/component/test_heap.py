@@ -55,10 +55,11 @@ async def test_a_store_lets_go_of_its_pages_and_goes_on(tmp_path: Path) -> None:
         driver = Driver(store, await store.add_workspace("tree", "/tree"))
         world = {f"m{n}": tuple(Def(f"f{k}", (Use("g"),)) for k in range(40)) for n in range(600)}
         await driver.index(world)
+        heap.give_back()  # so that what goes now are pages, nothing else
         before = proc.memory_mib("self", "RssAnon")
         await store.shrink()
         heap.give_back()
-        assert before - proc.memory_mib("self", "RssAnon") > 8
+        assert before - proc.memory_mib("self", "RssAnon") > 3  # the writer's cache has 4 MiB
         assert len(await driver.ids()) == 600 * 41
         await driver.change(m0=(Def("changed"),))
         assert "m0.py/changed()." in await driver.ids()
