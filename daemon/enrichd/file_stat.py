@@ -45,6 +45,34 @@ def fingerprint(result: os.stat_result) -> FileStat:
     return FileStat(result.st_size, result.st_mtime_ns, result.st_ino)
 
 
+def identity_of(path: str | os.PathLike[str], *, follow: bool = True) -> tuple[int, int] | None:
+    """Device and inode, whatever stands in it; None when there is nothing."""
+    try:
+        found = os.stat(path, follow_symlinks=follow)  # noqa: PTH116 (hot: at each question)
+    except (OSError, ValueError):
+        return None
+    return found.st_dev, found.st_ino
+
+
+def read_regular(path: str | os.PathLike[str], most_bytes: int) -> bytes | None:
+    """The content of a regular file; None where it can't be read, is larger, or is no such file.
+
+    A FIFO would block, and a device may mind being opened. Memory is asked for what there is:
+    ``read(most_bytes)`` takes so much at once, however small the file.
+    """
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116 (hot: each file that is asked about)
+            return None
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+        with open(descriptor, "rb") as file:  # noqa: PTH123 (a FIFO must not block)
+            found = os.fstat(descriptor)
+            if not stat.S_ISREG(found.st_mode) or found.st_size > most_bytes:
+                return None
+            return file.read(found.st_size + 1)
+    except (OSError, ValueError):
+        return None
+
+
 def look_at(path: str | os.PathLike[str], known: KnownFile) -> tuple[OnDisk, bytes]:
     """Whether the file is what was indexed, and if it is, its content byte for byte.
 

@@ -8,6 +8,7 @@ import stat
 from pathlib import Path
 
 from enrichd.errors import AlreadyLocked, EnrichdError, ExitCode, PermissionRefused
+from enrichd.file_stat import identity_of
 
 _BACKLOG = 128
 _SEND_BUFFER_BYTES = 128 * 1024
@@ -51,7 +52,7 @@ class UnixListener:
             self.socket.bind(os.fspath(fresh))
             self.socket.listen(_BACKLOG)
             fresh.rename(path)
-            self._identity = _identity(path)
+            self._identity = identity_of(path, follow=False)
         except OSError as error:
             raise _refusal(path, error, _SOCKET_HINT) from error
         finally:
@@ -60,7 +61,7 @@ class UnixListener:
 
     def remove_name(self) -> None:
         """Nobody can connect any more. A name that is another's by now is left alone."""
-        if _identity(self._path) == self._identity:
+        if identity_of(self._path, follow=False) == self._identity:
             self._path.unlink(missing_ok=True)
 
 
@@ -115,11 +116,3 @@ def _require_usable(path: Path) -> None:
         f"another process answers on {path}",
         hint="stop the running enrichd, or choose another place with `[daemon] socket`",
     )
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    try:
-        found = path.lstat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import stat
 from collections import OrderedDict
 from collections.abc import Sequence
 
-from enrichd.file_stat import stat_of
+from enrichd.file_stat import read_regular, stat_of
 from enrichd.lsp.positions import uri_to_path
 from enrichd_tracker.model import FileStat
 
@@ -39,10 +37,8 @@ class Sources:
         if known is not None and known[0] == found:
             self._files.move_to_end(path)
             return known[1]
-        try:
-            lines = _read(path).removeprefix(BOM).splitlines()
-        except (OSError, ValueError):
-            lines = []
+        content = read_regular(path, MAX_BYTES) or b""
+        lines = content.removeprefix(BOM).splitlines()
         self._files[path] = (found, lines)
         self._files.move_to_end(path)
         while len(self._files) > _KEPT_FILES:
@@ -61,15 +57,3 @@ class Sources:
         """One line, or nothing where there is none."""
         lines = self.lines(path)
         return lines[number] if 0 <= number < len(lines) else b""
-
-
-def _read(path: str) -> bytes:
-    """The content of a regular file; nothing of a FIFO, which would block, or of a device."""
-    if not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116 (a device may mind being opened)
-        return b""
-    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY), "rb") as file:  # noqa: PTH123
-        result = os.fstat(file.fileno())
-        if not stat.S_ISREG(result.st_mode) or result.st_size > MAX_BYTES:
-            return b""
-        # Not as much as may be: for so much memory is taken, however little there is.
-        return file.read(result.st_size + 1)

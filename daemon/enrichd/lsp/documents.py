@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import stat
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
 
 from lsprotocol import types as lsp
 from msgspec import Struct
 
+from enrichd.file_stat import read_regular
 from enrichd.lsp.client import Client
 from enrichd.lsp.positions import path_to_uri
 from enrichd.lsp.profiles import DocumentPolicy
@@ -166,17 +165,6 @@ class Documents:
 
 
 def read_document(path: Path) -> str | None:
-    """The text of a regular file; None for anything else, so that a FIFO blocks nobody."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except (OSError, ValueError):
-        return None
-    with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_DOCUMENT_BYTES:
-            return None
-        try:
-            # Not as much as may be: for so much memory is taken, however little there is.
-            return file.read(status.st_size + 1).decode("utf-8", "replace")
-        except OSError:
-            return None
+    """The text of a regular file; None for anything else."""
+    content = read_regular(path, MAX_DOCUMENT_BYTES)
+    return None if content is None else content.decode("utf-8", "replace")

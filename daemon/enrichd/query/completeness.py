@@ -159,7 +159,7 @@ def of_inward(
             )
         elif lanes.has_nothing(Lane(symbol.workspace_id, symbol.language)):
             findings.add(Trust.UNKNOWN, lanes.missing(symbol.language))
-    if any(lanes.offers_nothing(each.lane) for each in reader.requirements()):
+    if lanes.any_offers_nothing():
         for language in reader.languages(workspace.id):
             _judge_offer(lanes, Lane(workspace.id, language), findings)
     _judge_mentions(reader, reader.unsettled_mentions(names, workspace.id), lanes, findings)

@@ -57,6 +57,10 @@ class Lanes:
             return ""
         return server.server
 
+    def any_offers_nothing(self) -> bool:
+        """Whether it is so of any server: languages need not be counted where it is not."""
+        return any(map(self.offers_nothing, self._servers))
+
     def missing(self, language: str) -> str:
         """``no server for Go``, and what can be done about it."""
         advice = self._advice(language)

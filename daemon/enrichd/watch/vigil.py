@@ -24,6 +24,7 @@ from typing import Protocol, TypeVar
 from msgspec import Struct, field
 
 from enrichd.clock import Clock
+from enrichd.file_stat import fingerprint, identity_of
 from enrichd.watch.inotify import Inotify, tells_all
 from enrichd_tracker.errors import EnrichdError, StoreDamaged
 from enrichd_tracker.model import FileStat, Workspace
@@ -37,14 +38,14 @@ to read before, and would take what was indexed since for unchanged."""
 _AGAIN_S = 5.0
 _REFUSED_S = 60.0
 _MOST_SUSPECTS = 500
-_Identity = tuple[int, int]
 
 
 class _Ground(Struct):
     """What is watched."""
 
     queue: Inotify
-    root: _Identity
+    root: tuple[int, int] | None
+    """The identity of its folder."""
     folders: set[str] = field(default_factory=set)
     """Relative to the root, which is the empty one. Some may be gone just now."""
     by_watch: dict[int, list[str]] = field(default_factory=dict)
@@ -141,7 +142,7 @@ class Vigil:
         ground = self._ground
         if self._since is None or ground is None:
             return
-        if _identity(self._workspace.root) != ground.root:
+        if identity_of(self._workspace.root) != ground.root:
             self.doubt()
             return
         touched = set[str]()
@@ -166,7 +167,7 @@ class Vigil:
         self._suspects.clear()
         doubts = self._doubts
         try:
-            self._ground = ground = _Ground(Inotify(), _identity(self._workspace.root))
+            self._ground = ground = _Ground(Inotify(), identity_of(self._workspace.root))
             seen = await self._store.read(
                 lambda reader: _look(ground, self._workspace, reader.file_stats(self._workspace.id))
             )
@@ -263,7 +264,7 @@ def _look_at(absolute: str, path: str, stat: FileStat, seen: _Seen) -> None:
         return
     if not S_ISREG(found.st_mode) or found.st_nlink != 1:
         seen.odd.add(path)
-    elif (found.st_size, found.st_mtime_ns, found.st_ino) != (stat.size, stat.mtime_ns, stat.inode):
+    elif fingerprint(found) != stat:
         seen.changed.append(path)
 
 
@@ -285,11 +286,3 @@ def _watch(ground: _Ground, root: str, folders: Iterable[str]) -> None:
                 ground.sound[device] = tells_all(absolute)
             if not ground.sound[device]:
                 raise OSError(f"{absolute}: not every change in this file system is told of")
-
-
-def _identity(root: str) -> _Identity:
-    try:
-        found = os.stat(root)  # noqa: PTH116 (hot: at each question)
-    except (OSError, ValueError):
-        return (0, 0)
-    return found.st_dev, found.st_ino

@@ -7,7 +7,6 @@ begins, when it broke, and when the root was away.
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from pathlib import Path
@@ -19,6 +18,7 @@ from anyio import to_thread
 from watchfiles import Change
 
 from enrichd.clock import Clock, within
+from enrichd.file_stat import identity_of
 from enrichd.watch import limits
 from enrichd.watch.changes import Watching
 from enrichd.watch.repository import Repository
@@ -86,11 +86,11 @@ class Watcher:
         """Watch for ever; whatever is wrong, it is tried again."""
         broken_s = _BROKEN_S
         while True:
-            identity = _identity(self._root)
+            identity = identity_of(self._root)
             if identity is None:
                 self._listener.watched(Watching.OFF, "")
                 await self._clock.sleep(LOOK_AROUND_S)
-                if _identity(self._root) is not None:
+                if identity_of(self._root) is not None:
                     self.repository = Repository(self._root)
                     self._listener.everything()
                 continue
@@ -135,7 +135,7 @@ class Watcher:
                 self._listener.watched(Watching.EVENTS, "")
                 self._listener.everything()
             while await self._goes_on(reading):
-                if _identity(self._root) != identity:
+                if identity_of(self._root) != identity:
                     return "", None
                 if self.repository.has_changed():
                     self._listener.everything()
@@ -178,14 +178,6 @@ class Watcher:
             force_polling=False,
             ignore_permission_denied=True,
         )
-
-
-def _identity(root: Path) -> tuple[int, int] | None:
-    try:
-        found = os.stat(root)  # noqa: PTH116 (every other second)
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
 
 
 def _explained(error: BaseException | None) -> tuple[str, float | None]:

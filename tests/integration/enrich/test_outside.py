@@ -10,6 +10,7 @@ import pytest
 from tests.integration.enrich.oracle import Oracle
 from tests.servers.fake_process import Request
 
+from enrichd import file_stat
 from enrichd.enrich import sources
 from enrichd.enrich.resolve import Resolver
 from enrichd.enrich.sources import MAX_BYTES, Sources
@@ -26,13 +27,13 @@ CLIENT = "from vault import take\n\ndef use():\n    return take()\n"
 def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The files that were opened for what a server said of them."""
     opened: list[str] = []
-    real = sources._read
+    real = file_stat.read_regular
 
-    def watched(path: str) -> bytes:
+    def watched(path: str, most_bytes: int) -> bytes | None:
         opened.append(os.path.realpath(path))
-        return real(path)
+        return real(path, most_bytes)
 
-    monkeypatch.setattr(sources, "_read", watched)
+    monkeypatch.setattr(sources, "read_regular", watched)
     return opened
 
 

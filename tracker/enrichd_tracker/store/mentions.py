@@ -12,13 +12,14 @@ from enrichd_tracker.store.port import StoredSymbol
 from enrichd_tracker.store.rows import SYMBOL, symbol_of
 from enrichd_tracker.store.slices import padded, select_in
 
-# Few symbols mention a name and a workspace has very many: without being told so, SQLite may go
-# through those of the workspace, hence CROSS JOIN and the plus, which keep their order.
 _LED = "SELECT line, \"column\" FROM edge WHERE source = ? AND relation <> ''"
 _LED_AT = f'{_LED} AND line = ? AND "column" = ? LIMIT 1'
 _FEW = 4
 """So many places are looked for one by one: that is faster than to fetch all of a symbol's."""
 _sites = msgspec.msgpack.Decoder(list[Site])
+
+# Few symbols mention a name and a workspace has very many: without being told so, SQLite may go
+# through those of the workspace, hence CROSS JOIN and the plus, which keep their order.
 
 
 def unsettled(
