@@ -45,6 +45,7 @@ def multiply(database: Path, workspace: str, times: int) -> None:
                 ("symbol", f"file_id IN {files}"),
                 ("site", f"symbol_id IN {symbols}"),
                 ("mention", f"symbol_id IN {symbols}"),
+                ("settled", f"symbol_id IN {symbols}"),
                 ("edge", f"source IN {symbols}"),
             ):
                 _copy(connection, table, where, moved)

@@ -367,5 +367,5 @@ def test_uses_that_led_nowhere_are_counted_however_many_a_body_has(
     graph.finish()
     graph.serve()
     graph.answer("a.py/g().", graph.to("a.py/f().", 3))
-    number = graph.ask(lambda reader: reader.unresolved_mentions(["f"], graph.workspace.id))
+    number = graph.ask(lambda reader: reader.mentions(["f"], graph.workspace.id).unresolved)
     assert number == uses - 1

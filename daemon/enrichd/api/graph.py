@@ -161,6 +161,6 @@ class GraphRoutes:
 def _unsettled(reader: Reader, selected: Selected) -> list[int]:
     """Whose outcomes an answer about the symbol still lacks: they are served next."""
     names = {symbol.name for symbol in selected.symbols}
-    mentioning = reader.unsettled_mentions(names, selected.workspace.id)
+    mentioning = reader.mentions(names, selected.workspace.id).unsettled
     about = [symbol for symbol in selected.symbols if symbol.pending]
     return [symbol.id for symbol in (*about, *mentioning) if symbol.pending]

@@ -32,7 +32,7 @@ from enrichd_tracker.model import (
     Relation,
     Workspace,
 )
-from enrichd_tracker.store.port import Reader, StoredEdge, StoredSymbol
+from enrichd_tracker.store.port import Mentions, Reader, StoredEdge, StoredSymbol
 
 ERROR = "error"
 """The name of the sentinel that definitive failures point at."""
@@ -139,18 +139,23 @@ def of_inward(
     given: Circumstances,
     *,
     relations: Iterable[str] = (),
+    mentions: Mentions | None = None,
 ) -> Completeness:
     """Of what points at the symbols: callers, references.
 
     ``edges`` are those that were found. ``relations`` tells which were looked for: overrides
-    hang on other names than the symbol's own.
+    hang on other names than the symbol's own. ``mentions`` of these are asked for where they
+    are not given.
     """
     findings = _Findings(given.now)
     lanes = Lanes(reader, given.advice)
     workspace = selected.workspace
     names = {symbol.name for symbol in selected.symbols}
+    others = set[str]()
     if Relation.OVERRIDES in relations:
-        names |= _names_of_heirs(reader, selected.symbols)
+        others = _names_of_heirs(reader, selected.symbols) - names
+    if mentions is None or others:
+        mentions = reader.mentions(names | others, workspace.id)
     for symbol in selected.symbols:
         if symbol.path is None:
             findings.add(
@@ -162,12 +167,13 @@ def of_inward(
     if lanes.any_offers_nothing():
         for language in reader.languages(workspace.id):
             _judge_offer(lanes, Lane(workspace.id, language), findings)
-    _judge_mentions(reader, reader.unsettled_mentions(names, workspace.id), lanes, findings)
+    _judge_mentions(reader, mentions.unsettled, lanes, findings)
     _judge_files(reader, workspace, given, findings)
     for edge in edges:
         findings.rests_on(edge.at, edge.server, edge.version)
-    if (last := reader.last_answer(names, workspace.id)) is not None:
-        findings.rests_on(last[1], last[0].server, last[0].version)
+    if mentions.newest is not None:
+        origin, at = mentions.newest
+        findings.rests_on(at, origin.server, origin.version)
     elif (indexed_at := reader.indexed_at(workspace.id)) is not None:
         findings.rests_on(indexed_at, _SYNTAX, "")
     return findings.conclude()

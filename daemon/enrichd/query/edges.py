@@ -73,9 +73,12 @@ def _inward(
     given: Circumstances,
 ) -> EdgeAnswer:
     found = reader.edges_to(selected.ids, relations)
-    whole = completeness.of_inward(reader, selected, found, given, relations=relations)
+    mentions = reader.mentions({symbol.name for symbol in selected.symbols}, selected.workspace.id)
+    whole = completeness.of_inward(
+        reader, selected, found, given, relations=relations, mentions=mentions
+    )
     notes = _inward_notes(selected.first, reader) if question == "callers" else ()
-    notes = [*notes, *_unresolved_note(reader, selected)]
+    notes = [*notes, *_unresolved_note(selected, mentions.unresolved)]
     return answer_of(
         reader, question, selected, [(edge, edge.source) for edge in found], whole, notes
     )
@@ -120,13 +123,9 @@ def _inward_notes(symbol: StoredSymbol, reader: Reader) -> Iterable[str]:
         yield "what the language calls by itself (operators, protocols) is not counted"
 
 
-def _unresolved_note(reader: Reader, selected: Selected) -> Iterable[str]:
+def _unresolved_note(selected: Selected, number: int) -> Iterable[str]:
     """What was asked and answered with nothing is settled, but it is not proved to be nothing."""
-    if selected.first.path is None:
-        return
-    names = {symbol.name for symbol in selected.symbols}
-    number = reader.unresolved_mentions(names, selected.workspace.id)
-    if number:
+    if number and selected.first.path is not None:
         yield (
             f"{counted(number, 'other use')} of a name like it led nowhere: what they belong to "
             "has no known type, or lies outside the workspace"

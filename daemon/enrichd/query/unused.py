@@ -91,7 +91,7 @@ def _found(
     owners = _Owners(reader)
     for symbol in _candidates(reader, workspace):
         if passes(symbol, kind, path) and not owners.may_call(symbol):
-            yield symbol, reader.unresolved_mentions([symbol.name], workspace.id)
+            yield symbol, reader.mentions([symbol.name], workspace.id).unresolved
 
 
 def _candidates(reader: Reader, workspace: Workspace) -> Iterator[StoredSymbol]:

@@ -220,11 +220,58 @@ async def equals_full(driver: Driver, *, inherited: bool = False) -> None:
     await full.index(driver.world)
     await full.settle(inherited=inherited)
     stepwise, at_once = await driver.snapshot(), await full.snapshot()
+    await mentions_are_right(driver)
     await driver.check()
     await driver.store.remove_workspace(workspace.id)
     for mine, theirs in zip(stepwise, at_once, strict=True):
         assert [row for row in mine if row not in theirs] == []
         assert [row for row in theirs if row not in mine] == []
+
+
+async def mentions_are_right(driver: Driver) -> None:
+    """What is said of who mentions a name is what going through all symbols shows."""
+    files = {module: parsed(module, file) for module, file in driver.world.items()}
+    aliases = {alias for file in files.values() for alias in file.aliases}
+    symbols = await driver.symbols()
+    outcomes = await driver.store.read(
+        lambda reader: {
+            uid: [edge for edge in reader.outcomes_of(symbol.id) if edge.operation != "syntax"]
+            for uid, symbol in symbols.items()
+        }
+    )
+    sites = {
+        f"{file.path}/{symbol.descriptors}": symbol.sites
+        for file in files.values()
+        for symbol in file.symbols
+    }
+    every_name = {site.name for each in sites.values() for site in each} | {"nobody's"}
+    for name in sorted(every_name | {original for original, _ in aliases}):
+        found, before = {name}, set[str]()
+        while found != before:
+            before, found = found, found | {to for original, to in aliases if original in found}
+        places = {
+            uid: {(site.name, site.line, site.column) for site in each if site.name in found}
+            for uid, each in sites.items()
+        }
+        mentioning = [symbols[uid] for uid, each in places.items() if each]
+        led = {
+            uid: {(edge.line, edge.column) for edge in outcomes[uid] if edge.relation}
+            for uid in outcomes
+        }
+        answers = [edge.at for each in mentioning for edge in outcomes[each.uid]]
+        said = await driver.store.read(
+            lambda reader, name=name: reader.mentions([name], driver.workspace.id)  # type: ignore[misc]
+        )
+        assert sorted(each.uid for each in said.unsettled) == sorted(
+            each.uid for each in mentioning if each.pending or each.failed
+        ), name
+        assert said.unresolved == sum(
+            (line, column) not in led[each.uid]
+            for each in mentioning
+            if not each.pending
+            for _, line, column in places[each.uid]
+        ), name
+        assert (said.newest and said.newest[1]) == max(answers, default=None), name
 
 
 async def overrides_are_right(driver: Driver) -> None:

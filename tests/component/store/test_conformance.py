@@ -24,6 +24,7 @@ from enrichd_tracker.model import (
     Operation,
     Origin,
     Outcome,
+    ParsedFile,
     ParseStatus,
     Relation,
     ResolvedEdge,
@@ -627,6 +628,29 @@ async def test_counts_are_right_at_every_step(driver: Driver) -> None:
     await driver.check()
 
 
+async def test_a_file_is_counted_in_the_language_that_it_has_now(driver: Driver) -> None:
+    file = parsed("a", A["a"])
+    empty = replace(parsed("b", ()), symbols=[], status=ParseStatus.ERROR)
+
+    async def found(*files: ParsedFile, removed: tuple[str, ...] = ()) -> object:
+        await driver.store.store_files(driver.workspace.id, list(files), list(removed))
+        await driver.check()
+        languages = await driver.store.read(lambda r: r.languages(driver.workspace.id))
+        now = await counts(driver)
+        return languages, now.files, now.symbols, now.edges.get("contains", 0), now.parse["ok"]
+
+    number = len(file.symbols)
+    assert await found(file, empty) == ({"python": 2}, 2, number, number - 1, 1)
+    assert await found(replace(file, language="go", digest=b"2")) == (
+        {"go": 1, "python": 1}, 2, number, number - 1, 1,
+    )  # fmt: skip
+    assert await found(replace(file, symbols=file.symbols[:1], digest=b"3")) == (
+        {"python": 2}, 2, 1, 0, 1,
+    )  # fmt: skip
+    assert await found(removed=("a.py",)) == ({"python": 1}, 1, 0, 0, 0)
+    assert await found(removed=("b.py",)) == ({}, 0, 0, 0, 0)
+
+
 async def test_unsettled_mentions_are_found_under_any_alias(driver: Driver) -> None:
     await driver.index(
         {
@@ -637,10 +661,10 @@ async def test_unsettled_mentions_are_found_under_any_alias(driver: Driver) -> N
     )
     workspace_id = driver.workspace.id
     ask = driver.store.read
-    found = await ask(lambda r: r.unsettled_mentions(["f"], workspace_id))
+    found = await ask(lambda r: r.mentions(["f"], workspace_id).unsettled)
     assert sorted(each.uid for each in found) == ["b.py/", "c.py/g()."]
     await driver.settle()
-    assert await ask(lambda r: r.unsettled_mentions(["f"], workspace_id)) == []
+    assert await ask(lambda r: r.mentions(["f"], workspace_id).unsettled) == []
 
 
 # Jobs
@@ -767,7 +791,7 @@ async def test_outcomes_of_one_symbol_by_two_origins_keep_both(
         work = await driver.work(uid)
         outcome = Outcome(work.symbol_id, work.revision, DEFINITION, Origin("ty", version), [])
         await driver.store.commit(Batch([outcome], [], []))
-    answer = await driver.store.read(lambda r: r.last_answer(["f", "g"], workspace.id))
+    answer = await driver.store.read(lambda r: r.mentions(["f", "g"], workspace.id).newest)
     assert answer is not None
     assert answer[0].server == TY.server
 

@@ -11,7 +11,7 @@ from typing import TypeVar
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
-from tests.component.store.driving import LEASE_S, Driver, equals_full
+from tests.component.store.driving import LEASE_S, Driver, equals_full, mentions_are_right
 from tests.component.store.worlds import Class, Def, File, From, Server, Use, Var
 
 from enrichd.clock import FakeClock
@@ -144,6 +144,10 @@ class StoreMachine(RuleBasedStateMachine):
     @invariant()
     def the_store_is_what_it_promises(self) -> None:
         self.do(self.driver.check())
+
+    @invariant()
+    def what_is_said_of_mentions_is_so(self) -> None:
+        self.do(mentions_are_right(self.driver))
 
     @invariant()
     def nobody_is_frozen(self) -> None:

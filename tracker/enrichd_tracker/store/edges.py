@@ -9,21 +9,23 @@ from collections.abc import Iterable, Sequence
 from msgspec import Struct
 
 from enrichd_tracker.model import (
+    NEEDED_OPERATIONS,
     External,
     Operation,
     Origin,
     Outcome,
     OutcomeKind,
     Relation,
-    ResolvedEdge,
+    SymbolKind,
 )
-from enrichd_tracker.store import failures, overrides, tallies
+from enrichd_tracker.store import failures, overrides, settled, tallies
 from enrichd_tracker.store.port import Batch, Committed
 from enrichd_tracker.store.slices import select_in
 
 NONE_SYMBOL = 1
 ERROR_SYMBOL = 2
 SYNTAX = Origin(server="syntax", version="")
+_TEXTS = {relation: relation.value for relation in Relation}
 INSERT_EDGE = "INSERT INTO edge VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 
@@ -31,7 +33,9 @@ class _Current(Struct):
     revision: int
     workspace_id: int
     pending: int
-    failed: bool
+    failed: int
+    kind: str
+    sites: bytes | None
 
 
 def commit(connection: sqlite3.Connection, batch: Batch, at: float) -> Committed:
@@ -60,7 +64,7 @@ def commit(connection: sqlite3.Connection, batch: Batch, at: float) -> Committed
             dropped.add(outcome.symbol_id)
         elif found.pending & outcome.operation.bit:
             found.pending &= ~outcome.operation.bit
-            writer.write(outcome, workspace_id=found.workspace_id)
+            writer.write(outcome, found)
             written += 1
     charged = []
     for charge in batch.charges:
@@ -75,7 +79,7 @@ def commit(connection: sqlite3.Connection, batch: Batch, at: float) -> Committed
     cleared = set(batch.cleared) - dropped
     failures.forget(connection, cleared | (dropped & was_pending))
     failures.remember(connection, charged)
-    writer.finish()
+    writer.finish({record.symbol_id for record in charged})
     return Committed(written=written, dropped=sorted(dropped))
 
 
@@ -91,59 +95,56 @@ class _EdgeWriter:
         self._externals: dict[tuple[int, External], int] = {}
         self._origins: dict[Origin, int] = {}
         self._classes: set[int] = set()
+        self._digests: dict[int, settled.Row] = {}
+        self._undigested: set[int] = set()
 
-    def write(self, outcome: Outcome, *, workspace_id: int) -> None:
+    def write(self, outcome: Outcome, current: _Current) -> None:
+        symbol_id, workspace_id = outcome.symbol_id, current.workspace_id
         origin_id = self._origin(outcome.origin)
+        # SQLite is given text and numbers as such: it takes several times as long over an enum.
+        asked = outcome.operation.value
         distinct = {
-            (self._target(edge.target, workspace_id), edge.relation, edge.line, edge.column): edge
-            for edge in outcome.edges
+            (
+                self._target(each.target, workspace_id),
+                _TEXTS[each.relation],
+                each.line,
+                each.column,
+            ): (origin_id, int(each.by_syntax), int(each.unparsed), self._at, "")
+            for each in outcome.edges
         }
-        for (target, relation, line, column), edge in distinct.items():
-            self._row(outcome, origin_id, target, relation, line, column, edge)
+        self._rows += [(symbol_id, asked, *key, *rest) for key, rest in distinct.items()]
+        for _, relation, _, _ in distinct:
             self._tally[workspace_id, relation] += 1
-            if relation is Relation.INHERITS:
-                self._classes.add(outcome.symbol_id)
+            if relation == Relation.INHERITS:
+                self._classes.add(symbol_id)
         kind = OutcomeKind.EDGES
         if outcome.failed or not distinct:
             kind = OutcomeKind.ERROR if outcome.failed else OutcomeKind.NONE
             sentinel = ERROR_SYMBOL if outcome.failed else NONE_SYMBOL
-            self._row(outcome, origin_id, sentinel, "", 0, 0, None)
-        self._tally[workspace_id, f"outcome:{kind}"] += 1
-        self._settled.append((~outcome.operation.bit, outcome.symbol_id))
-
-    def _row(
-        self,
-        outcome: Outcome,
-        origin_id: int,
-        target: int,
-        relation: str,
-        line: int,
-        column: int,
-        edge: ResolvedEdge | None,
-    ) -> None:
-        self._rows.append(
-            (
-                outcome.symbol_id,
-                outcome.operation,
-                target,
-                relation,
-                line,
-                column,
-                origin_id,
-                edge.by_syntax if edge else 0,
-                edge.unparsed if edge else 0,
-                self._at,
-                "" if edge else outcome.reason,
+            self._rows.append(
+                (symbol_id, asked, sentinel, "", 0, 0, origin_id, 0, 0, self._at, outcome.reason)
             )
-        )
+        self._tally[workspace_id, f"outcome:{kind}"] += 1
+        self._settled.append((~outcome.operation.bit, symbol_id))
+        if current.failed or NEEDED_OPERATIONS[SymbolKind(current.kind)] != {outcome.operation}:
+            self._undigested.add(symbol_id)
+        elif current.sites is not None:
+            unresolved = settled.packed(current.sites, {key[2:] for key in distinct})
+            self._digests[symbol_id] = settled.Row(
+                symbol_id, workspace_id, self._at, origin_id, unresolved
+            )
 
-    def finish(self) -> None:
+    def finish(self, failed: set[int]) -> None:
+        """Write everything; ``failed`` are those that will be tried again, or given up."""
         self._connection.executemany(INSERT_EDGE, self._rows)
         self._connection.executemany(
             "UPDATE symbol SET pending = pending & ? WHERE id = ?", self._settled
         )
         tallies.add(self._connection, self._tally)
         overrides.derive(self._connection, self._classes, self._at)
+        rows = (row for row in self._digests.values() if row.symbol_id not in failed)
+        settled.write(self._connection, rows)
+        settled.renew(self._connection, self._undigested)
 
     def _origin(self, origin: Origin) -> int:
         if (known := self._origins.get(origin)) is None:
@@ -217,6 +218,7 @@ def reopen(
     tally: tallies.Tally = Counter()
     heirs: set[int] = set()
     for symbol_id in symbol_ids:
+        settled.forget(connection, symbol_id)
         workspace_id = connection.execute(
             "SELECT workspace_id FROM symbol WHERE id = ?", (symbol_id,)
         ).fetchone()[0]
@@ -257,9 +259,11 @@ def drop_unused_externals(connection: sqlite3.Connection, workspace_id: int) -> 
 
 
 def _current(connection: sqlite3.Connection, ids: set[int]) -> dict[int, _Current]:
-    query = "SELECT id, revision, workspace_id, pending, failed FROM symbol WHERE"
+    query = """
+        SELECT id, revision, workspace_id, pending, failed, kind, site.data
+        FROM symbol LEFT JOIN site ON site.symbol_id = symbol.id WHERE"""
     rows = select_in(connection, query, ids)
-    return {row[0]: _Current(row[1], row[2], row[3], bool(row[4])) for row in rows}
+    return {row[0]: _Current(*row[1:]) for row in rows}
 
 
 def _alive(connection: sqlite3.Connection, outcomes: Iterable[Outcome]) -> set[int]:

@@ -3,78 +3,108 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+from typing import Any
 
-import msgspec
-
-from enrichd_tracker.model import Origin, Site
-from enrichd_tracker.store.port import StoredSymbol
+from enrichd_tracker.model import Origin
+from enrichd_tracker.store.port import Mentions, StoredSymbol
 from enrichd_tracker.store.rows import SYMBOL, symbol_of
+from enrichd_tracker.store.settled import Place, decode_places, decode_unresolved, led_nowhere
 from enrichd_tracker.store.slices import padded, select_in
 
-_LED = "SELECT line, \"column\" FROM edge WHERE source = ? AND relation <> ''"
-_LED_AT = f'{_LED} AND line = ? AND "column" = ? LIMIT 1'
-_FEW = 4
-"""So many places are looked for one by one: that is faster than to fetch all of a symbol's."""
-_sites = msgspec.msgpack.Decoder(list[Site])
+# The first condition keeps those of other workspaces out; what is not digested may be of any.
+_DIGESTED = """
+    SELECT mentioning.symbol_id, settled.at, settled.origin_id, settled.unresolved
+    FROM (SELECT DISTINCT symbol_id FROM mention WHERE name IN ({marks})) AS mentioning
+        LEFT JOIN settled ON settled.symbol_id = mentioning.symbol_id
+    WHERE settled.workspace_id IS NULL OR settled.workspace_id = ?"""
+# Of few symbols and of one workspace: without the plus SQLite may go through all of the workspace.
+_UNSETTLED = f"""
+    {SYMBOL} WHERE +symbol.workspace_id = {{workspace}}
+        AND (symbol.pending <> 0 OR symbol.failed <> 0) AND"""
+_NEWEST = """
+    SELECT max(edge.at), edge.origin_id
+    FROM symbol CROSS JOIN edge ON edge.source = symbol.id AND edge.operation <> 'syntax'
+    WHERE +symbol.workspace_id = {workspace} AND"""
+_SITES = """
+    SELECT site.symbol_id, site.data
+    FROM site CROSS JOIN symbol ON symbol.id = site.symbol_id
+    WHERE symbol.pending = 0 AND +symbol.workspace_id = {workspace} AND"""
+_LED = "SELECT source, line, \"column\" FROM edge WHERE relation <> '' AND"
 
-# Few symbols mention a name and a workspace has very many: without being told so, SQLite may go
-# through those of the workspace, hence CROSS JOIN and the plus, which keep their order.
-
-
-def unsettled(
-    connection: sqlite3.Connection, names: Iterable[str], workspace_id: int
-) -> list[StoredSymbol]:
-    """Symbols that mention one of the names, under any alias, and lack an outcome."""
-    marks, values = padded(_with_aliases(connection, names))
-    rows = connection.execute(
-        f"""{SYMBOL} WHERE symbol.id IN (SELECT symbol_id FROM mention
-                WHERE name IN ({marks}))
-            AND (symbol.pending <> 0 OR symbol.failed <> 0)
-            AND +symbol.workspace_id = ?""",
-        (*values, workspace_id),
-    )
-    return [symbol_of(row) for row in rows]
-
-
-def last_answer(
-    connection: sqlite3.Connection, names: Iterable[str], workspace_id: int
-) -> tuple[Origin, float] | None:
-    """The newest answer to a symbol that mentions one of the names, under any alias."""
-    marks, values = padded(_with_aliases(connection, names))
-    row = connection.execute(
-        f"""SELECT server, version, newest
-            FROM (SELECT edge.origin_id, max(edge.at) AS newest
-                  FROM mention CROSS JOIN symbol ON symbol.id = mention.symbol_id
-                      CROSS JOIN edge ON edge.source = symbol.id AND edge.operation <> 'syntax'
-                  WHERE mention.name IN ({marks}) AND symbol.workspace_id = ?)
-                JOIN origin ON origin.id = origin_id""",
-        (*values, workspace_id),
-    ).fetchone()
-    return (Origin(row[0], row[1]), row[2]) if row is not None else None
+Answer = tuple[float, int]
+"""When and by whom: time and origin."""
 
 
-def unresolved(connection: sqlite3.Connection, names: Iterable[str], workspace_id: int) -> int:
-    """Sites of one of the names, in symbols that have their outcomes, without any edge."""
+def of(connection: sqlite3.Connection, names: Iterable[str], workspace_id: int) -> Mentions:
+    """What is known of the symbols that mention one of the names, under any alias."""
     found = _with_aliases(connection, names)
+    texts = [name.encode() for name in found]
     marks, values = padded(found)
-    rows = connection.execute(
-        f"""SELECT site.symbol_id, site.data
-            FROM site CROSS JOIN symbol ON symbol.id = site.symbol_id
-            WHERE site.symbol_id IN (SELECT symbol_id FROM mention WHERE name IN ({marks}))
-                AND symbol.pending = 0 AND +symbol.workspace_id = ?""",
-        (*values, workspace_id),
-    )
+    newest: Answer | None = None
     number = 0
-    for symbol_id, data in rows:
-        places = {(site.line, site.column) for site in _sites.decode(data) if site.name in found}
-        if len(places) > _FEW:
-            number += len(places.difference(connection.execute(_LED, (symbol_id,))))
+    others: list[int] = []
+    for symbol_id, at, origin_id, nowhere in connection.execute(
+        _DIGESTED.format(marks=marks), (*values, workspace_id)
+    ):
+        if at is None:
+            others.append(symbol_id)
             continue
-        for place in places:
-            led = connection.execute(_LED_AT, (symbol_id, *place)).fetchone()
-            number += led is None
-    return number
+        newest = max(newest or (at, origin_id), (at, origin_id))
+        if nowhere is not None and any(text in nowhere for text in texts):
+            counts = decode_unresolved(nowhere)
+            number += sum(counts.get(name, 0) for name in found)
+    if not others:
+        return Mentions([], number, _answer(connection, newest))
+    one_by_one = _OneByOne(connection, workspace_id, others)
+    return Mentions(
+        one_by_one.unsettled(),
+        number + one_by_one.unresolved(found),
+        _answer(connection, max(filter(None, (newest, one_by_one.newest())), default=None)),
+    )
+
+
+class _OneByOne:
+    """What is known of symbols that no digest tells of."""
+
+    def __init__(
+        self, connection: sqlite3.Connection, workspace_id: int, symbol_ids: Collection[int]
+    ) -> None:
+        self._connection = connection
+        self._workspace_id = int(workspace_id)
+        self._ids = symbol_ids
+
+    def unsettled(self) -> list[StoredSymbol]:
+        return [symbol_of(row) for row in self._select(_UNSETTLED, "symbol.id")]
+
+    def newest(self) -> Answer | None:
+        rows = self._select(_NEWEST, "symbol.id")
+        return max((row for row in rows if row[0] is not None), default=None)
+
+    def unresolved(self, names: Collection[str]) -> int:
+        places = {
+            symbol_id: [site for site in decode_places(data) if site.name in names]
+            for symbol_id, data in self._select(_SITES, "site.symbol_id")
+        }
+        led: defaultdict[int, set[Place]] = defaultdict(set)
+        for source, *place in select_in(self._connection, _LED, places, "source"):
+            led[source].add((place[0], place[1]))
+        return sum(len(led_nowhere(sites, led[each])) for each, sites in places.items())
+
+    def _select(self, query: str, column: str) -> list[tuple[Any, ...]]:
+        query = query.format(workspace=self._workspace_id)
+        return select_in(self._connection, query, self._ids, column)
+
+
+def _answer(connection: sqlite3.Connection, newest: Answer | None) -> tuple[Origin, float] | None:
+    if newest is None:
+        return None
+    at, origin_id = newest
+    row = connection.execute(
+        "SELECT server, version FROM origin WHERE id = ?", (origin_id,)
+    ).fetchone()
+    return Origin(*row), at
 
 
 def _with_aliases(connection: sqlite3.Connection, names: Iterable[str]) -> list[str]:

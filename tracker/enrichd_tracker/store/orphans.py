@@ -25,7 +25,7 @@ from enrichd_tracker.model import (
     operation_mask,
     operations_of,
 )
-from enrichd_tracker.store import edges, failures
+from enrichd_tracker.store import edges, failures, settled
 from enrichd_tracker.store.rows import file_of
 from enrichd_tracker.store.slices import select_in
 
@@ -146,7 +146,9 @@ def _change_operations(connection: sqlite3.Connection, lane: Lane, mask: int, at
     edges.reopen(connection, (row[0] for row in rows), at, dropped)
     for symbol_id, kind in rows:
         _mark(connection, symbol_id, NEEDED_MASKS[SymbolKind(kind)] & mask)
-    _settle_without_sites(connection, [row[0] for row in rows], at)
+    ids = [row[0] for row in rows]
+    _settle_without_sites(connection, ids, at)
+    settled.renew(connection, ids)
 
 
 def _mark(connection: sqlite3.Connection, symbol_id: int, needed: int) -> None:
@@ -154,8 +156,8 @@ def _mark(connection: sqlite3.Connection, symbol_id: int, needed: int) -> None:
         "SELECT DISTINCT operation FROM edge WHERE source = ? AND operation <> 'syntax'",
         (symbol_id,),
     )
-    settled = sum(Operation(row[0]).bit for row in done)
-    connection.execute("UPDATE symbol SET pending = ? WHERE id = ?", (needed & ~settled, symbol_id))
+    mask = sum(Operation(row[0]).bit for row in done)
+    connection.execute("UPDATE symbol SET pending = ? WHERE id = ?", (needed & ~mask, symbol_id))
 
 
 def reopen(connection: sqlite3.Connection, symbol_ids: Iterable[int], at: float) -> list[int]:

@@ -24,14 +24,17 @@ def row_of(file: ParsedFile, file_id: int, at: float) -> tuple[object, ...]:
     )
 
 
-def count(connection: sqlite3.Connection, workspace_id: int) -> dict[str, int]:
-    """Files by how they parsed; every status is there."""
+def count(connection: sqlite3.Connection, workspace_id: int, files: int) -> dict[str, int]:
+    """The workspace's ``files`` by how they parsed; every status is there."""
+    # Every file has a row, and few do not say `ok`: only these are looked at.
     rows = connection.execute(
-        """SELECT status, count(*) FROM parse_result JOIN file ON file.id = parse_result.file_id
-           WHERE file.workspace_id = ? GROUP BY status""",
+        """SELECT status, count(*)
+           FROM parse_result CROSS JOIN file ON file.id = parse_result.file_id
+           WHERE status <> 'ok' AND file.workspace_id = ? GROUP BY status""",
         (workspace_id,),
     )
     found = dict.fromkeys(map(str, ParseStatus), 0) | dict(rows.fetchall())
+    found[ParseStatus.OK] = files - sum(found.values())
     others = "SELECT count(*) FROM unsupported_file WHERE workspace_id = ?"
     found[ParseStatus.UNSUPPORTED] += connection.execute(others, (workspace_id,)).fetchone()[0]
     return found
@@ -118,7 +121,10 @@ def remember(
     connection: sqlite3.Connection, workspace_id: int, job_id: str, commit: str | None, at: float
 ) -> None:
     """Keep how the files stand after a run."""
-    counts = count(connection, workspace_id)
+    (files,) = connection.execute(
+        "SELECT coalesce(sum(files), 0) FROM language_count WHERE workspace_id = ?", (workspace_id,)
+    ).fetchone()
+    counts = count(connection, workspace_id, files)
     connection.execute(
         "INSERT OR REPLACE INTO parse_history VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         (job_id, workspace_id, at, commit, *(counts[str(each)] for each in ParseStatus)),

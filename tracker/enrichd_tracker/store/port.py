@@ -113,6 +113,17 @@ class FileDefinitions(Struct):
             self.at[position] = definition
 
 
+class Mentions(Struct, frozen=True):
+    """What is known of all symbols whose bodies mention some names."""
+
+    unsettled: list[StoredSymbol]
+    """Those that lack an outcome, or whose last attempt failed."""
+    unresolved: int
+    """Uses of the names, in symbols that have their outcomes, that led nowhere."""
+    newest: tuple[Origin, float] | None
+    """The newest answer to one of them: whose, and when."""
+
+
 class Requirement(Struct, frozen=True):
     """What a lane's server is asked for; ``version`` is empty until it has started once."""
 
@@ -248,15 +259,14 @@ class Reader(Protocol):
     def every_child(
         self, workspace_id: int | None = None
     ) -> Iterator[tuple[int, StoredSymbol]]: ...
-    def unsettled_mentions(self, names: Iterable[str], workspace_id: int) -> list[StoredSymbol]: ...
+    def mentions(self, names: Iterable[str], workspace_id: int) -> Mentions:
+        """What is known of the symbols that mention one of the names, under any alias."""
+        ...
+
     def unused(self, workspace_id: int, limit: int, offset: int) -> list[StoredSymbol]:
         """Definitions that nothing points at, in order of their places."""
         ...
 
-    def unresolved_mentions(self, names: Iterable[str], workspace_id: int) -> int: ...
-    def last_answer(
-        self, names: Iterable[str], workspace_id: int
-    ) -> tuple[Origin, float] | None: ...
     def unparsed_files(self, workspace_id: int) -> list[tuple[str, ParseStatus]]: ...
     def file_stats(self, workspace_id: int) -> list[tuple[str, FileStat]]: ...
     def failures(

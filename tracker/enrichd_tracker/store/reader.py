@@ -17,7 +17,6 @@ from enrichd_tracker.model import (
     FileStat,
     KnownFile,
     Lane,
-    Origin,
     Outcome,
     ParseStatus,
     Work,
@@ -28,6 +27,7 @@ from enrichd_tracker.store.embeddings import SqliteEmbeddingsReader
 from enrichd_tracker.store.port import (
     Difference,
     FileDefinitions,
+    Mentions,
     Requirement,
     StoredEdge,
     StoredSymbol,
@@ -79,7 +79,7 @@ class SqliteReader:
     def languages(self, workspace_id: int) -> dict[str, int]:
         """Files by language."""
         rows = self._connection.execute(
-            "SELECT language, count(*) FROM file WHERE workspace_id = ? GROUP BY language",
+            "SELECT language, files FROM language_count WHERE workspace_id = ? AND files > 0",
             (workspace_id,),
         )
         return dict(rows.fetchall())
@@ -248,27 +248,20 @@ class SqliteReader:
 
     # Who might still say something about a symbol.
 
-    def unsettled_mentions(self, names: Iterable[str], workspace_id: int) -> list[StoredSymbol]:
-        """Symbols that mention one of the names, under any alias, and lack an outcome."""
-        return mentions.unsettled(self._connection, names, workspace_id)
+    def mentions(self, names: Iterable[str], workspace_id: int) -> Mentions:
+        """What is known of the symbols that mention one of the names, under any alias."""
+        return mentions.of(self._connection, names, workspace_id)
 
     def unused(self, workspace_id: int, limit: int, offset: int) -> list[StoredSymbol]:
         return unused.find(self._connection, workspace_id, limit, offset)
-
-    def unresolved_mentions(self, names: Iterable[str], workspace_id: int) -> int:
-        """How many sites of the names were asked about and led nowhere."""
-        return mentions.unresolved(self._connection, names, workspace_id)
-
-    def last_answer(self, names: Iterable[str], workspace_id: int) -> tuple[Origin, float] | None:
-        """The newest answer to a symbol that mentions one of the names, under any alias."""
-        return mentions.last_answer(self._connection, names, workspace_id)
 
     def unparsed_files(self, workspace_id: int) -> list[tuple[str, ParseStatus]]:
         """The files that could not be read whole: a mention there may be unseen."""
         rows = self._connection.execute(
             """SELECT path, status
                FROM parse_result CROSS JOIN file ON file.id = parse_result.file_id
-               WHERE status IN ('partial', 'error') AND file.workspace_id = ? ORDER BY path""",
+               WHERE status <> 'ok' AND status IN ('partial', 'error')
+                   AND file.workspace_id = ? ORDER BY path""",
             (workspace_id,),
         )
         return [(row[0], ParseStatus(row[1])) for row in rows]
@@ -301,8 +294,8 @@ class SqliteReader:
         """The numbers of `enrichd status`; no count here visits more rows than it must."""
         one = self._one
         files, symbols, modules = self._connection.execute(
-            "SELECT count(*), coalesce(sum(symbols), 0), count(nullif(symbols, 0)) "
-            "FROM file WHERE workspace_id = ?",
+            "SELECT coalesce(sum(files), 0), coalesce(sum(symbols), 0), coalesce(sum(modules), 0) "
+            "FROM language_count WHERE workspace_id = ?",
             (workspace_id,),
         ).fetchone()
         fresh = one(
@@ -332,7 +325,7 @@ class SqliteReader:
             edges={k: n for k, n in sorted(tally.items()) if ":" not in k and n}
             | ({"contains": contained} if contained else {}),
             outcomes={kind: tally.get(f"outcome:{kind}", 0) for kind in ("edges", "none", "error")},
-            parse=parse_results.count(self._connection, workspace_id),
+            parse=parse_results.count(self._connection, workspace_id, files),
             indexed_at=self._connection.execute(
                 "SELECT indexed_at FROM workspace WHERE id = ?", (workspace_id,)
             ).fetchone()[0],

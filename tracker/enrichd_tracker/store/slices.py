@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 T = TypeVar("T", int, str, bytes)
@@ -22,12 +22,18 @@ def select_in(
 
     Where it is ``grouped``, a group may come several times.
     """
-    wanted = sorted(ids)
     rows: list[tuple[Any, ...]] = []
-    for start in range(0, len(wanted), _MOST):
-        marks, values = padded(wanted[start : start + _MOST])
+    for some in sliced(ids):
+        marks, values = padded(some)
         rows += connection.execute(f"{query} {column} IN ({marks}) {grouped}", values).fetchall()
     return rows
+
+
+def sliced(ids: Iterable[T]) -> Iterator[list[T]]:
+    """The ids in their order, as many at a time as one statement takes."""
+    wanted = sorted(ids)
+    for start in range(0, len(wanted), _MOST):
+        yield wanted[start : start + _MOST]
 
 
 def padded(values: Sequence[Any]) -> tuple[str, list[Any]]:

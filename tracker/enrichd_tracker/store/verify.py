@@ -6,9 +6,10 @@ import sqlite3
 from collections import Counter
 
 from enrichd_tracker.model import Operation, SymbolKind, operations_of
-from enrichd_tracker.store import orphans
+from enrichd_tracker.store import orphans, settled, slices
 
 _SHOWN = 20
+_AT_ONCE = 512
 
 
 def problems(connection: sqlite3.Connection) -> list[str]:
@@ -22,15 +23,17 @@ def problems(connection: sqlite3.Connection) -> list[str]:
     found += _failures(connection)
     found += _tallies(connection)
     found += _symbols(connection)
+    found += _languages(connection)
+    found += _settled(connection)
     return found
 
 
 def _pending(connection: sqlite3.Connection) -> list[str]:
-    settled: dict[int, int] = {}
+    done: dict[int, int] = {}
     for source, operation in connection.execute(
         "SELECT DISTINCT source, operation FROM edge WHERE operation <> 'syntax'"
     ):
-        settled[source] = settled.get(source, 0) | Operation(operation).bit
+        done[source] = done.get(source, 0) | Operation(operation).bit
     required = {
         (row[0], row[1]): row[2]
         for row in connection.execute("SELECT workspace_id, language, operations FROM requirement")
@@ -42,7 +45,7 @@ def _pending(connection: sqlite3.Connection) -> list[str]:
     ):
         mask = required.get((workspace_id, language), orphans.DEFAULT_OPERATIONS)
         needed = orphans.NEEDED_MASKS[SymbolKind(kind)] & mask
-        expected = needed & ~settled.get(symbol_id, 0)
+        expected = needed & ~done.get(symbol_id, 0)
         if expected != pending:
             wrong.append(
                 f"pending: {uid} is marked {_names(pending)}, its edges say {_names(expected)}"
@@ -110,6 +113,38 @@ def _symbols(connection: sqlite3.Connection) -> list[str]:
            ) ON counted = file.id WHERE symbols <> n"""
     )
     return _shorten([f"count: {path} has {n} symbols, kept as {kept}" for path, kept, n in rows])
+
+
+def _languages(connection: sqlite3.Connection) -> list[str]:
+    nothing = (0, 0, 0)
+    actual, kept = (
+        {row[:2]: row[2:] for row in connection.execute(query)}
+        for query in (
+            """SELECT workspace_id, language, count(*), sum(symbols), count(nullif(symbols, 0))
+               FROM file GROUP BY workspace_id, language""",
+            "SELECT workspace_id, language, files, symbols, modules FROM language_count",
+        )
+    )
+    return [
+        f"count: {key[1]} in workspace {key[0]} has {actual.get(key, nothing)} files, symbols and "
+        f"modules, kept as {kept.get(key, nothing)}"
+        for key in sorted(actual.keys() | kept.keys())
+        if actual.get(key, nothing) != kept.get(key, nothing)
+    ]
+
+
+def _settled(connection: sqlite3.Connection) -> list[str]:
+    """A symbol may be without a row, but the rows that there are must be right."""
+    wrong, last = [], 0
+    query = "SELECT * FROM settled WHERE symbol_id > ? ORDER BY symbol_id LIMIT ?"
+    while kept := {row[0]: row for row in connection.execute(query, (last, _AT_ONCE))}:
+        last = max(kept)
+        actual = {row.symbol_id: row for row in settled.digested(connection, kept)}
+        wrong += [each for each in kept if kept[each] != actual.get(each)]
+    uids = slices.select_in(connection, "SELECT uid FROM symbol WHERE", wrong)
+    return _shorten(
+        [f"settled: what is kept of {uid} is not what its edges say" for (uid,) in uids]
+    )
 
 
 def _shorten(lines: list[str]) -> list[str]:

@@ -28,7 +28,39 @@ CREATE TABLE file (
 ) STRICT;
 
 CREATE INDEX file_module ON file (workspace_id, module);
-CREATE INDEX file_counted ON file (workspace_id, language, symbols);
+CREATE INDEX file_language ON file (workspace_id, language, path);
+
+-- How much there is in each language, kept by the database itself; `enrichd verify` counts it anew.
+CREATE TABLE language_count (
+    workspace_id INTEGER NOT NULL REFERENCES workspace ON DELETE CASCADE,
+    language     TEXT NOT NULL,
+    files        INTEGER NOT NULL,
+    symbols      INTEGER NOT NULL,
+    modules      INTEGER NOT NULL,  -- files with symbols: the first of them is the module
+    PRIMARY KEY (workspace_id, language)
+) STRICT, WITHOUT ROWID;
+CREATE TRIGGER file_came AFTER INSERT ON file BEGIN
+    INSERT INTO language_count
+    VALUES (NEW.workspace_id, NEW.language, 1, NEW.symbols, NEW.symbols > 0)
+    ON CONFLICT DO UPDATE SET files = files + 1, symbols = symbols + excluded.symbols,
+        modules = modules + excluded.modules;
+END;
+CREATE TRIGGER file_went AFTER DELETE ON file BEGIN
+    UPDATE language_count SET files = files - 1, symbols = symbols - OLD.symbols,
+        modules = modules - (OLD.symbols > 0)
+    WHERE workspace_id = OLD.workspace_id AND language = OLD.language;
+END;
+CREATE TRIGGER file_changed AFTER UPDATE OF workspace_id, language, symbols ON file
+WHEN (OLD.workspace_id, OLD.language, OLD.symbols)
+    IS NOT (NEW.workspace_id, NEW.language, NEW.symbols) BEGIN
+    UPDATE language_count SET files = files - 1, symbols = symbols - OLD.symbols,
+        modules = modules - (OLD.symbols > 0)
+    WHERE workspace_id = OLD.workspace_id AND language = OLD.language;
+    INSERT INTO language_count
+    VALUES (NEW.workspace_id, NEW.language, 1, NEW.symbols, NEW.symbols > 0)
+    ON CONFLICT DO UPDATE SET files = files + 1, symbols = symbols + excluded.symbols,
+        modules = modules + excluded.modules;
+END;
 
 CREATE TABLE parse_result (
     file_id     INTEGER PRIMARY KEY REFERENCES file ON DELETE CASCADE,
@@ -39,7 +71,7 @@ CREATE TABLE parse_result (
     message     TEXT NOT NULL,
     parsed_at   REAL NOT NULL
 ) STRICT;
-CREATE INDEX parse_result_not_whole ON parse_result (file_id) WHERE status IN ('partial', 'error');
+CREATE INDEX parse_result_not_whole ON parse_result (file_id, status) WHERE status <> 'ok';
 
 -- Source in languages that are known by name only, as the last look at everything found it.
 CREATE TABLE unsupported_file (
@@ -93,6 +125,15 @@ INSERT INTO symbol VALUES
 CREATE TABLE site (
     symbol_id INTEGER PRIMARY KEY REFERENCES symbol ON DELETE CASCADE,
     data      BLOB NOT NULL  -- MessagePack of list[model.Site]
+) STRICT;
+
+-- What came of a symbol that has sites and all its outcomes; one without a row is looked at itself.
+CREATE TABLE settled (
+    symbol_id    INTEGER PRIMARY KEY REFERENCES symbol ON DELETE CASCADE,
+    workspace_id INTEGER NOT NULL,
+    at           REAL NOT NULL,     -- of its newest answer
+    origin_id    INTEGER NOT NULL,  -- of that
+    unresolved   BLOB               -- MessagePack {name: how many of its sites led nowhere}
 ) STRICT;
 
 -- Which symbols' bodies mention a name: whom to ask again when the name appears, goes or changes.
