@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 from bench.figures import Say
+from bench.reasons import reason
 
 _FOLDER = Path(__file__).parents[1] / ".enrichd" / "peers"
 _TIMEOUT_S = 600.0
@@ -94,5 +95,4 @@ def _run(*command: str | Path, cwd: Path | None = None) -> None:
     except subprocess.TimeoutExpired as error:
         raise NotToBeHad(f"{name} did not end in time") from error
     except subprocess.CalledProcessError as error:
-        last = error.stderr.decode(errors="replace").strip().splitlines()[-1:]
-        raise NotToBeHad(f"{name}: {''.join(last)[:200]}") from error
+        raise NotToBeHad(f"{name}: {reason(error.stderr, error.stdout)}") from error

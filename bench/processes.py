@@ -12,6 +12,8 @@ from pathlib import Path
 
 from tests import proc
 
+from bench.reasons import reason
+
 _LOOK_EVERY_S = 0.1
 
 
@@ -74,8 +76,9 @@ def run(
         out.seek(0)
         err.seek(0)
         if process.returncode not in may_end_with:
-            last = err.read().decode(errors="replace").strip().splitlines()[-1:]
-            raise Failed(f"{name} ended with {process.returncode}: {''.join(last)[:200]}")
+            raise Failed(
+                f"{name} ended with {process.returncode}: {reason(err.read(), out.read())}"
+            )
         return Cost(wall_s, usage.ru_utime + usage.ru_stime, peak, own_peak, out.read())
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from bench.figures import Figure, Verdict
 from bench.pairs import exponent, in_turn, percentile
+from bench.reasons import reason
 from bench.results import closing, markdown, table
 from bench.scip import Place, ScipIndex, Site
 
@@ -84,3 +85,47 @@ def test_an_index_of_scip_is_read_as_protobuf_writes_it(tmp_path: Path) -> None:
     index = ScipIndex.read(file)
     assert index.definitions == {"p run().": {Place("a.py", 4)}}
     assert index.uses == [(Site("a.py", 9, 2), "p run().")]
+
+
+_DIED = b"""\
+An internal error occurred while checking "a.py": Error: Debug Failure. False expression.
+    at verify (/there/dist/evaluator.ts:22528:9)
+An internal error occurred while checking "a.py": Error: Debug Failure. False expression.
+    at verify (/there/dist/evaluator.ts:22528:9)
+
+Experienced Fatal Error While Indexing:
+Please create an issue: {
+  currentFilepath: 'a.py',
+  error: Error: Debug Failure. False expression.
+      at verify (/there/dist/evaluator.ts:22528:9)
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("said", "reason_given"),
+    [
+        (
+            _DIED,
+            'An internal error occurred while checking "a.py": Error: Debug Failure. False expr',
+        ),
+        (_DIED[_DIED.index(b"\n\n") :], "error: Error: Debug Failure. False expression."),
+        (
+            b"x.js:1\n    throw new Error(1)\n    ^\n\nError: full\n    at f (x.js:1)\n\n",
+            "Error: full",
+        ),
+        (b"Traceback:\n  File 'a'\n    fail()\nKeyError: 'b'\n", "KeyError: 'b'"),
+        (
+            b"npm error code E404\nnpm error 404 Not Found\n",
+            "npm error code E404; npm error 404 No",
+        ),
+        (b"FATAL ERROR: heap out of memory\n 1: 0xb7c8 abort\n\n}\n", "FATAL ERROR: heap out of m"),
+        (b"started\nkilled by somebody\n", "killed by somebody"),
+        (b" }\n", "it did not say why"),
+    ],
+)
+def test_the_reason_of_a_failure_is_never_the_end_of_a_stack_trace(
+    said: bytes, reason_given: str
+) -> None:
+    assert reason(said).startswith(reason_given)
+    assert reason(b"", said).startswith(reason_given)
