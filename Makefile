@@ -54,7 +54,7 @@ else
 endif
 
 test: $(DEV) $(API)/.made
-	$(BIN)/python -m pytest -q tests/unit tests/component
+	$(BIN)/python -m pytest -q --numprocesses auto tests/unit tests/component
 	$(BIN)/python -m pytest -q tests/integration
 	$(BIN)/python -m pytest -q tests/acceptance
 
