@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 from tests import proc
 
-_LOOKS = 5
+_LOOKS = 10
+_APART_S = 0.2
 
 
 @dataclass(frozen=True)
@@ -39,8 +41,11 @@ LEAST_SAMPLED_S = 20 * 60.0
 
 
 def take(pid: int, at_s: float) -> Sample:
-    """The least of a few looks: what a question just needed is not what is held."""
-    looks = [_look(pid, at_s) for _ in range(_LOOKS)]
+    """The least of what it holds over two seconds: not what a piece of work just needs."""
+    looks = [_look(pid, at_s)]
+    while len(looks) < _LOOKS:
+        time.sleep(_APART_S)
+        looks.append(_look(pid, at_s))
     return Sample(
         at_s,
         *(min(getattr(each, field.name) for each in looks) for field in fields(Sample)[1:]),
