@@ -41,6 +41,15 @@ class _Known(Struct):
     """The last batch of answers for which it was found to be as it was indexed."""
 
 
+class _Place(Struct, frozen=True):
+    """A URI that a server named."""
+
+    path: str | None = None
+    """None where it is no file."""
+    inside: str | None = None
+    """Within the workspace; None outside of it."""
+
+
 class Resolver:
     """Knows the definitions of a workspace, file by file, as far as answers led to them."""
 
@@ -50,7 +59,7 @@ class Resolver:
         self._root = str(root)
         self._sources = sources
         self._files: OrderedDict[str, _Known] = OrderedDict()
-        self._paths: dict[str, str | None] = {}
+        self._places: dict[str, _Place] = {}
         self._externals: dict[tuple[str, int, int, str], External] = {}
         self._generation = 0
         self._batch = 0
@@ -92,11 +101,7 @@ class Resolver:
 
     def relative(self, target: Target) -> str | None:
         """The target's path within the workspace, or None outside of it."""
-        path = self._absolute(target.uri)
-        if path is None or not path.startswith(f"{self._root}/"):
-            return None
-        inside = path[len(self._root) + 1 :]
-        return None if _INSTALLED.intersection(inside.split("/")) else inside
+        return self._place(target.uri).inside
 
     def locate(
         self, target: Target, name: str, encoding: str
@@ -141,7 +146,7 @@ class Resolver:
         return True
 
     def _outside(self, target: Target, name: str, encoding: str) -> External | None:
-        path = self._absolute(target.uri)
+        path = self._place(target.uri).path
         if path is None or not path.strip("/") or min(target.line, target.character) < 0:
             return None
         key = (path, target.line, target.character, name)
@@ -174,13 +179,24 @@ class Resolver:
             return False
         return os.path.splitext(real)[1] in suffixes()  # noqa: PTH122 (it is no path yet)
 
-    def _absolute(self, uri: str) -> str | None:
-        if uri not in self._paths:
-            if len(self._paths) >= _KEPT_FILES:
-                self._paths.clear()
-            path = uri_to_path(uri)
-            self._paths[uri] = None if path is None else os.path.normpath(path)
-        return self._paths[uri]
+    def _place(self, uri: str) -> _Place:
+        place = self._places.get(uri)
+        if place is None:
+            if len(self._places) >= _KEPT_FILES:
+                self._places.clear()
+            place = self._places[uri] = _place(uri, f"{self._root}/")
+        return place
+
+
+def _place(uri: str, root: str) -> _Place:
+    path = uri_to_path(uri)
+    if path is None:
+        return _Place()
+    path = os.path.normpath(path)
+    inside = path.removeprefix(root)
+    if inside == path or _INSTALLED.intersection(inside.split("/")):
+        return _Place(path)
+    return _Place(path, inside)
 
 
 def _definitions(
