@@ -16,6 +16,8 @@ import structlog
 from tests.figures import ROWS, Reached, Tried
 from tests.running import Place, end_all
 
+import enrichd.lsp.hello  # noqa: F401  (or the first server would be waited for in real time)
+
 _TRIED = pytest.StashKey[dict[str, Tried]]()
 
 # Who runs this in the background may have it ignored, and what is started here would inherit that.

@@ -11,6 +11,7 @@ from enrichd.clock import Clock, SystemClock, within
 from enrichd.config import Config
 from enrichd.index.job import RunResult
 from enrichd.index.languages import languages
+from enrichd.lsp.life import prepare
 from enrichd.lsp.states import ServerState
 from enrichd.report import IndexReport, Progress
 from enrichd.waiting import why_it_waits, why_skipped
@@ -54,7 +55,10 @@ class _Once:
         app = self._app
         workspace = await app.workspaces.register(path, None)
         app.indexing.adopt(workspace)
+        prepared = asyncio.create_task(prepare(), name="prepare") if enrich else None
         result = await app.indexing.index(workspace, self._progress)
+        if prepared is not None:
+            await prepared
         indexed = self._clock.monotonic()
         late = False
         if enrich:

@@ -79,3 +79,10 @@ def test_the_help_loads_no_more_than_the_commands(tmp_path: Path) -> None:
     modules = loaded(tmp_path, "--help")
     assert set(COMMANDS.values()) <= modules
     assert not modules & (NO_QUERY_NEEDS | OF_A_STORE)
+
+
+def test_what_only_a_handshake_needs_comes_with_the_first_server(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("def f(): pass\n")
+    modules = loaded(tmp_path, "index", tmp_path, "--no-enrich", "--db", tmp_path / "graph.db")
+    assert "enrichd.lsp.supervisor" in modules
+    assert not modules & {"cattrs", "lsprotocol"}

@@ -8,9 +8,9 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import assert_never
 
-from lsprotocol.types import ErrorCodes, LSPErrorCodes
 from msgspec import Struct
 
+from enrichd.lsp.protocol import ErrorCodes, LSPErrorCodes
 from enrichd.lsp.retries import PASSING
 from enrichd.lsp.wire import Answered, Died, Refused, Reply, Target, TimedOut
 

@@ -11,7 +11,6 @@ from collections import deque
 from collections.abc import Callable, Collection
 
 import structlog
-from lsprotocol.types import TEXT_DOCUMENT_DEFINITION
 
 from enrichd.clock import Clock, within
 from enrichd.enrich.attempt import Ask, Attempt, Ledger
@@ -30,6 +29,7 @@ from enrichd.enrich.trials import Trials
 from enrichd.file_stat import stat_of
 from enrichd.lsp.client import Client
 from enrichd.lsp.positions import path_to_uri
+from enrichd.lsp.protocol import TEXT_DOCUMENT_DEFINITION
 from enrichd.lsp.supervisor import Supervisor
 from enrichd.lsp.wire import Answered, Died, Ending, Reply, Target
 from enrichd_tracker.errors import StoreUnavailable
@@ -37,7 +37,7 @@ from enrichd_tracker.model import Lane, Origin, Work, Workspace
 from enrichd_tracker.store.port import Store
 
 _DOUBT_S = 1.0
-_AHEAD = 32  # questions prepared for each place in the window
+_AHEAD = 8  # questions prepared for each place in the window
 _TOGETHER = 8  # attempts concluded in one go, while questions enough are prepared
 _TRY_AGAIN_S = 1.0
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from lsprotocol.types import TEXT_DOCUMENT_DEFINITION, TEXT_DOCUMENT_DOCUMENT_SYMBOL
-
 from enrichd.lsp.client import Client
 from enrichd.lsp.errors import LanguageServerError, RequestRefused
 from enrichd.lsp.positions import path_to_uri
+from enrichd.lsp.protocol import TEXT_DOCUMENT_DEFINITION, TEXT_DOCUMENT_DOCUMENT_SYMBOL
 from enrichd_tracker.errors import StoreUnavailable
 from enrichd_tracker.model import Canary, Lane
 from enrichd_tracker.store.port import Reader, Store

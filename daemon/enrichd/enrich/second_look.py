@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import Callable, Coroutine
 
 import structlog
-from lsprotocol.types import TEXT_DOCUMENT_DEFINITION
 
 from enrichd.clock import Clock
 from enrichd.enrich.attempt import Ask
 from enrichd.enrich.probe import Probe
 from enrichd.lsp.client import Client
+from enrichd.lsp.protocol import TEXT_DOCUMENT_DEFINITION
 from enrichd.lsp.retries import ask_again, is_passing
 from enrichd.lsp.wire import Died, Ending, Reply, Target, TimedOut
 

@@ -15,10 +15,10 @@ from typing import Any, TypeAlias, TypeVar, overload
 
 import msgspec
 import structlog
-from lsprotocol import types as lsp
 from msgspec import Raw
 
 from enrichd.clock import Clock, within
+from enrichd.lsp import protocol as lsp
 from enrichd.lsp.errors import (
     FramingError,
     RequestRefused,

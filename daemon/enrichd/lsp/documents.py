@@ -5,10 +5,10 @@ from __future__ import annotations
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
 
-from lsprotocol import types as lsp
 from msgspec import Struct
 
 from enrichd.file_stat import read_regular
+from enrichd.lsp import protocol as lsp
 from enrichd.lsp.client import Client
 from enrichd.lsp.positions import path_to_uri
 from enrichd.lsp.profiles import DocumentPolicy

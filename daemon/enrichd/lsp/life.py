@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import sys
 from collections.abc import Coroutine, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Protocol
 
-from lsprotocol import types as lsp
 from msgspec import Raw
 
+from enrichd import heap
 from enrichd.clock import Clock
+from enrichd.lsp import protocol as lsp
 from enrichd.lsp.client import Client, Observe
-from enrichd.lsp.hello import Declared, initialize_params, read_answer, shown_name
+from enrichd.lsp.declared import Declared, read_answer
 from enrichd.lsp.manners import Manners
-from enrichd.lsp.positions import path_to_uri
+from enrichd.lsp.positions import path_to_uri, shown_name
 from enrichd.lsp.process import Process
 from enrichd.lsp.profiles import Profile, server_environment
 from enrichd.lsp.states import Event
@@ -22,6 +26,8 @@ from enrichd.lsp.states import Event
 SHUTDOWN_S = 1.0
 STOP_GRACE_S = 0.5
 MEMORY_CHECK_S = 10.0
+
+_HELLO = "enrichd.lsp.hello"
 
 
 class Spawn(Protocol):
@@ -32,6 +38,12 @@ class Spawn(Protocol):
     ) -> Process:
         """``ServerProcess``, or a stand-in."""
         ...
+
+
+async def prepare() -> None:
+    """Load what a handshake is made with, in a thread: it takes as long as all else of enrichd."""
+    if _HELLO not in sys.modules:
+        await asyncio.to_thread(_load)
 
 
 class Life:
@@ -70,6 +82,9 @@ class Life:
     async def begin(self) -> Declared:
         """Spawn and shake hands. Raises LanguageServerError, msgspec.DecodeError."""
         await self.process.start()
+        await prepare()
+        from enrichd.lsp.hello import initialize_params  # noqa: PLC0415  (see prepare)
+
         answer = await self.client.call(
             lsp.INITIALIZE,
             initialize_params(self._root, self._profile.initialization_options),
@@ -104,6 +119,12 @@ class Life:
         finally:
             await self.process.kill()
             await self.client.aclose()
+
+
+def _load() -> None:
+    import_module(_HELLO)
+    gc.collect()
+    heap.keep()
 
 
 async def first_event(watches: list[Coroutine[None, None, Event]], name: str) -> Event:

@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
-from lsprotocol import types as lsp
 from msgspec import Raw, Struct, field
 
+from enrichd.lsp import protocol as lsp
 from enrichd.lsp.wire import UNREADABLE, ErrorObject
 
 LOG_LINES = 50

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from enum import StrEnum
+from pathlib import Path
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 
@@ -60,6 +61,11 @@ def path_to_uri(path: str | os.PathLike[str]) -> str:
 def path_to_uri_json(path: str | os.PathLike[str]) -> bytes:
     """The same as a JSON string, the way ``Client.ask_position`` takes it."""
     return json.dumps(path_to_uri(path)).encode()
+
+
+def shown_name(folder: Path) -> str:
+    """The folder's name as text that JSON can carry."""
+    return os.fsencode(folder.name).decode("utf-8", "replace")
 
 
 def uri_to_path(uri: str) -> str | None:

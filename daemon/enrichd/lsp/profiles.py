@@ -76,6 +76,7 @@ BUILT_IN: dict[str, Profile] = {
             languages=["python"],
             command=["ty", "server"],
             root_markers=["pyproject.toml", "ty.toml", "setup.py", "setup.cfg"],
+            window=64,  # it answers ten thousand a second
             install_hint="pip install ty",
             version_command=["ty", "version"],
             settings={"ty": {"diagnosticMode": "off"}},

@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import assert_never
 
 import structlog
-from lsprotocol import types as lsp
 from msgspec import Raw, Struct
 
 from enrichd.clock import Clock, within
+from enrichd.lsp import protocol as lsp
 from enrichd.lsp.client import Client
+from enrichd.lsp.declared import Declared
 from enrichd.lsp.documents import Documents, read_document
 from enrichd.lsp.errors import LanguageServerError
-from enrichd.lsp.hello import Declared
 from enrichd.lsp.positions import Encoding, path_to_uri, to_server, uri_to_path
 from enrichd.lsp.profiles import Profile, Readiness
 from enrichd.lsp.states import Event

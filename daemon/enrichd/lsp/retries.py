@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import Callable
 from typing import TypeVar
 
-from lsprotocol.types import LSPErrorCodes
 from tenacity import AsyncRetrying, RetryCallState, retry_if_result, stop_after_attempt
 from tenacity.wait import wait_exponential
 
 from enrichd.clock import Clock
 from enrichd.lsp.client import OnReply
+from enrichd.lsp.protocol import LSPErrorCodes
 from enrichd.lsp.wire import Refused, Reply
 
 T = TypeVar("T")

@@ -16,9 +16,9 @@ import structlog
 
 from enrichd.clock import Clock
 from enrichd.lsp.client import Client, Observe
+from enrichd.lsp.declared import Declared
 from enrichd.lsp.documents import ChangeKind, Documents
 from enrichd.lsp.errors import LanguageServerError, RequestTimedOut
-from enrichd.lsp.hello import Declared
 from enrichd.lsp.life import Life, Spawn, first_event
 from enrichd.lsp.positions import Encoding
 from enrichd.lsp.process import ServerProcess
