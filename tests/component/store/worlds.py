@@ -7,7 +7,7 @@ counts, imports are followed, a name that leads nowhere has no edge.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from hashlib import blake2b
 
 from msgspec import Struct
@@ -245,7 +245,7 @@ def parsed(module: str, file: File) -> ParsedFile:
             name: Face(*[_digest("\n".join(each)) for each in zip(*parts, strict=True)])
             for name, parts in _faces(module, file).items()
         },
-        flows=sorted(set(_flows(file))),
+        flows=_merged(_flows(file)),
         aliases=[
             (item.name or item.module, item.alias)
             for item in file
@@ -278,6 +278,15 @@ def _faces(module: str, file: File) -> dict[str, list[tuple[str, str, str]]]:
             case Blank():
                 pass
     return faces
+
+
+def _merged(flows: Iterable[Flow]) -> list[Flow]:
+    """Each once: where a name is more than called, it is not only called."""
+    called: dict[tuple[str, str, bool], bool] = {}
+    for flow in flows:
+        key = (flow.name, flow.onto, flow.loose)
+        called[key] = flow.called and called.get(key, True)
+    return [Flow(*key, each) for key, each in sorted(called.items())]
 
 
 def _flows(file: File) -> Iterator[Flow]:
