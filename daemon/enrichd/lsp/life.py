@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import sys
 from collections.abc import Coroutine, Mapping
 from importlib import import_module
@@ -42,7 +41,7 @@ class Spawn(Protocol):
 
 async def prepare() -> None:
     """Load what a handshake is made with, in a thread: it takes as long as all else of enrichd."""
-    if _HELLO not in sys.modules:
+    if not hasattr(sys.modules.get(_HELLO), "initialize_params"):  # it may be on its way
         await asyncio.to_thread(_load)
 
 
@@ -123,7 +122,7 @@ class Life:
 
 def _load() -> None:
     import_module(_HELLO)
-    gc.collect()
+    heap.give_back()
     heap.keep()
 
 

@@ -126,6 +126,7 @@ class _EdgeWriter:
             )
         self._tally[workspace_id, f"outcome:{kind}"] += 1
         self._settled.append((~outcome.operation.bit, symbol_id))
+        # What this outcome alone does not settle is looked at when all are written.
         if current.failed or NEEDED_OPERATIONS[SymbolKind(current.kind)] != {outcome.operation}:
             self._undigested.add(symbol_id)
         elif current.sites is not None:

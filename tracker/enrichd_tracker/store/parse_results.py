@@ -24,8 +24,8 @@ def row_of(file: ParsedFile, file_id: int, at: float) -> tuple[object, ...]:
     )
 
 
-def count(connection: sqlite3.Connection, workspace_id: int, files: int) -> dict[str, int]:
-    """The workspace's ``files`` by how they parsed; every status is there."""
+def count(connection: sqlite3.Connection, workspace_id: int) -> dict[str, int]:
+    """Files by how they parsed; every status is there."""
     # Every file has a row, and few do not say `ok`: only these are looked at.
     rows = connection.execute(
         """SELECT status, count(*)
@@ -34,6 +34,8 @@ def count(connection: sqlite3.Connection, workspace_id: int, files: int) -> dict
         (workspace_id,),
     )
     found = dict.fromkeys(map(str, ParseStatus), 0) | dict(rows.fetchall())
+    every = "SELECT coalesce(sum(files), 0) FROM language_count WHERE workspace_id = ?"
+    files: int = connection.execute(every, (workspace_id,)).fetchone()[0]
     found[ParseStatus.OK] = files - sum(found.values())
     others = "SELECT count(*) FROM unsupported_file WHERE workspace_id = ?"
     found[ParseStatus.UNSUPPORTED] += connection.execute(others, (workspace_id,)).fetchone()[0]
@@ -121,10 +123,7 @@ def remember(
     connection: sqlite3.Connection, workspace_id: int, job_id: str, commit: str | None, at: float
 ) -> None:
     """Keep how the files stand after a run."""
-    (files,) = connection.execute(
-        "SELECT coalesce(sum(files), 0) FROM language_count WHERE workspace_id = ?", (workspace_id,)
-    ).fetchone()
-    counts = count(connection, workspace_id, files)
+    counts = count(connection, workspace_id)
     connection.execute(
         "INSERT OR REPLACE INTO parse_history VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         (job_id, workspace_id, at, commit, *(counts[str(each)] for each in ParseStatus)),

@@ -257,6 +257,7 @@ class SqliteReader:
 
     def unparsed_files(self, workspace_id: int) -> list[tuple[str, ParseStatus]]:
         """The files that could not be read whole: a mention there may be unseen."""
+        # The first condition is that of the partial index, or SQLite would not see that it serves.
         rows = self._connection.execute(
             """SELECT path, status
                FROM parse_result CROSS JOIN file ON file.id = parse_result.file_id
@@ -325,7 +326,7 @@ class SqliteReader:
             edges={k: n for k, n in sorted(tally.items()) if ":" not in k and n}
             | ({"contains": contained} if contained else {}),
             outcomes={kind: tally.get(f"outcome:{kind}", 0) for kind in ("edges", "none", "error")},
-            parse=parse_results.count(self._connection, workspace_id, files),
+            parse=parse_results.count(self._connection, workspace_id),
             indexed_at=self._connection.execute(
                 "SELECT indexed_at FROM workspace WHERE id = ?", (workspace_id,)
             ).fetchone()[0],
